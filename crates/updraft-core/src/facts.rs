@@ -1,0 +1,509 @@
+//! What is known of one file: a plain sheet, filled by the inspector, that decides nothing but
+//! whether the file could be installed over the air at all.
+
+use core::fmt;
+
+use crate::chip::{Chip, Family};
+
+/// Everything an inspection found out about one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What the file is; for a gzip that was looked into, what is inside.
+    pub kind: Kind,
+    /// The chip it is for, where the bytes say so.
+    pub chip: Option<Chip>,
+    /// Flash settings of the (first) image header.
+    pub flash: Option<FlashSettings>,
+    /// Entry address of the application (the boot loader's, if there is no application).
+    pub entry: Option<u32>,
+    /// Segments of the application (the boot loader's, if there is no application).
+    pub segments: Segments,
+    /// ESP-IDF's application descriptor, as it stands in the image. [`Facts::version`] and
+    /// [`Facts::project`] give its words only where they mean something.
+    pub descriptor: Option<AppDescriptor>,
+    /// The gzip wrapper, if there is one.
+    pub gzip: Option<Gzip>,
+    /// The signature behind the image, if one was recognised. Not verified here.
+    pub signature: Option<Signature>,
+    /// Lengths in bytes.
+    pub sizes: Sizes,
+    /// The verdicts on the sums that the image carries.
+    pub checks: Checks,
+    /// What is wrong with the structure, if anything is: the first fault met.
+    pub fault: Option<Fault>,
+    /// MD5 of the whole file as it is: the `x-MD5` of its download.
+    pub md5: [u8; 16],
+    /// SHA-256 of the whole file as it is: its identity and its `ETag`.
+    pub sha256: [u8; 32],
+    /// The digests a device reports while it runs this image.
+    pub running: RunningDigests,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// ESP8266 sketch as Arduino's `elf2bin` makes it: eboot at 0, the application at 0x1000.
+    ArduinoSketch,
+    /// ESP8266 image that starts with E9 and has no application at 0x1000 (esptool's "version 1").
+    PlainV1,
+    /// ESP8266 image of Espressif's SDK boot loader, which starts with EA.
+    SdkV2,
+    /// ESP32-family application.
+    Esp32App,
+    /// A boot loader: eboot alone, or ESP-IDF's second stage.
+    BootLoader,
+    /// A copy of a whole flash (boot loader, partition table, application), `*.factory.bin`.
+    MergedFlash,
+    /// An ESP-IDF partition table.
+    PartitionTable,
+    /// A filesystem image.
+    Filesystem(FilesystemKind),
+    /// A gzip whose inside was not looked at, or could not be.
+    GzipUnread,
+    /// Nothing that is known: other data, or an encrypted image.
+    Unknown,
+}
+
+/// Which filesystem an image holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the filesystems' own names")]
+pub enum FilesystemKind {
+    LittleFs,
+    Spiffs,
+    Fat,
+}
+
+/// Flash settings in bytes 2 and 3 of an image header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlashSettings {
+    /// How the boot ROM talks to the flash.
+    pub mode: FlashMode,
+    /// Flash size in bytes the image expects; `None` for an unassigned code.
+    pub size: Option<u32>,
+    /// Flash clock in MHz; `None` for an unassigned code.
+    pub frequency_mhz: Option<u8>,
+}
+
+/// Byte 2 of an image header (`esp_image_spi_mode_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "Espressif's own names")]
+pub enum FlashMode {
+    Qio,
+    Qout,
+    Dio,
+    Dout,
+    FastRead,
+    SlowRead,
+    /// A code that no document names.
+    Other(u8),
+}
+
+/// One segment of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it is loaded or mapped.
+    pub address: u32,
+    /// Length in bytes.
+    pub length: u32,
+    /// Where its data starts in the (inflated) file.
+    pub offset: u32,
+}
+
+/// Up to [`Segments::MAX`] segments, in file order. Dereferences to a slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segments {
+    list: [Segment; Self::MAX],
+    count: u8,
+}
+
+/// Text of a fixed field: up to its first NUL, as far as it is UTF-8. Dereferences to `str`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+}
+
+/// ESP-IDF's `esp_app_desc_t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppDescriptor {
+    /// Anti-rollback counter.
+    pub secure_version: u32,
+    /// Version of the application, as its build set it.
+    pub version: Text<32>,
+    /// Name of the project.
+    pub project: Text<32>,
+    /// Time of the build, `HH:MM:SS`.
+    pub time: Text<16>,
+    /// Day of the build, `Mmm dd yyyy`.
+    pub date: Text<16>,
+    /// Version of ESP-IDF.
+    pub idf: Text<32>,
+    /// SHA-256 of the ELF file.
+    pub elf_sha256: [u8; 32],
+}
+
+/// A gzip wrapper (RFC 1952).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gzip {
+    /// ISIZE, the inflated length modulo 2^32, read where eboot reads it: the last four bytes of
+    /// the file without its signature.
+    pub isize: u32,
+    /// Whether the inflated data has the CRC-32 the trailer names; `Absent` if not inflated.
+    pub crc: Verdict,
+}
+
+/// A signature behind the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// Arduino ESP8266: `length` bytes, then the length as a little-endian word.
+    Esp8266 {
+        /// Bytes of the signature itself: 256 for RSA-2048, 64 for P-256.
+        length: u16,
+    },
+    /// Arduino-ESP32: a field of 512 bytes.
+    ArduinoEsp32,
+    /// ESP-IDF secure boot version 2: a sector of 4096 bytes with up to three blocks.
+    SecureBootV2,
+    /// ESP-IDF secure boot version 1: 68 bytes.
+    SecureBootV1,
+}
+
+/// Lengths in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// The file.
+    pub file: u64,
+    /// The file without its signature (and without the padding made for it).
+    pub payload: u64,
+    /// The inflated payload of a gzip that was looked into.
+    pub inflated: Option<u64>,
+    /// What the device reports as `sketch-size` while it runs this image.
+    pub sketch: Option<u32>,
+    /// Bytes behind the image that nothing accounts for.
+    pub trailing: u64,
+}
+
+/// The verdicts on the sums an image carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// XOR checksum of the segments: of every image in the file that has one.
+    pub checksum: Verdict,
+    /// CRC-32 and length that `elf2bin` writes into an ESP8266 sketch.
+    pub crc: Verdict,
+    /// SHA-256 appended to an ESP32-family image.
+    pub hash: Verdict,
+}
+
+/// A verdict on one sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It matches.
+    Ok,
+    /// The file has none, or it was not reached.
+    #[default]
+    Absent,
+    /// It does not match.
+    Bad,
+}
+
+/// What is wrong with a file's structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The file ends before the image does.
+    Truncated,
+    /// The header names no segment, or more than the format allows.
+    SegmentCount(u8),
+    /// The gzip header uses a reserved flag, or a method other than deflate.
+    GzipHeader,
+    /// The deflate data is damaged.
+    GzipData,
+    /// CRC-32 of the inflated data differs.
+    GzipCrc,
+    /// ISIZE differs from the inflated length.
+    GzipSize,
+    /// Something that is no signature stands behind the gzip member: eboot would take the last
+    /// four bytes of it for ISIZE.
+    GzipTrailing,
+}
+
+/// The digests a device reports while it runs an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunningDigests {
+    /// `x-ESP*-sketch-md5`.
+    pub md5: RunningMd5,
+    /// `x-ESP32-sketch-sha256`: the digest appended to the image.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// The values `sketch-md5` may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunningMd5 {
+    /// Nothing that runs.
+    #[default]
+    None,
+    /// ESP32: what was sent is what runs.
+    One([u8; 16]),
+    /// ESP8266: the updater writes the running flash mode into byte 2, so there is one digest for
+    /// each of QIO, QOUT, DIO, DOUT, in this order.
+    ByFlashMode([[u8; 16]; 4]),
+}
+
+/// Where an update client writes a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OtaTarget {
+    /// The application (`mode: sketch`).
+    Sketch,
+    /// The filesystem (`mode: spiffs`).
+    Filesystem,
+}
+
+/// Why a file cannot be installed over the air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotOta {
+    /// Not recognised: other data, or encrypted.
+    Unknown,
+    /// See [`Kind::PlainV1`].
+    PlainV1,
+    /// See [`Kind::SdkV2`].
+    SdkV2,
+    /// See [`Kind::BootLoader`].
+    BootLoader,
+    /// See [`Kind::MergedFlash`].
+    MergedFlash,
+    /// See [`Kind::PartitionTable`].
+    PartitionTable,
+    /// A gzip nobody looked into.
+    GzipUnread,
+    /// A gzip around something that is no ESP8266 sketch: nothing else inflates it.
+    GzipNotEsp8266,
+    /// The structure is broken.
+    Fault(Fault),
+    /// The XOR checksum is wrong.
+    Checksum,
+    /// The CRC or the length that goes with it is wrong.
+    Crc,
+    /// The appended SHA-256 is wrong.
+    Hash,
+}
+
+impl Facts {
+    /// The family it is for, where the bytes say so.
+    pub fn family(&self) -> Option<Family> {
+        self.chip.map(Chip::family)
+    }
+
+    /// The version, if the image holds one that its author chose.
+    pub fn version(&self) -> Option<&str> {
+        self.meaningful().map(|d| &*d.version).filter(|v| !v.is_empty())
+    }
+
+    /// The project, if the image holds a name that its author chose.
+    pub fn project(&self) -> Option<&str> {
+        self.meaningful().map(|d| &*d.project).filter(|v| !v.is_empty())
+    }
+
+    /// Arduino-ESP32 and esp-hal put the same words into every sketch: the descriptor of the
+    /// prebuilt libraries, not of the sketch. Those say nothing.
+    fn meaningful(&self) -> Option<&AppDescriptor> {
+        self.descriptor.as_ref().filter(|d| {
+            !matches!(&*d.project, "arduino-lib-builder" | "esp-idf" | "libespidf" | "")
+        })
+    }
+
+    /// Where a device could install this file, or why no device could. A file that is not
+    /// recognised is [`NotOta::Unknown`]: that alone is no proof against it.
+    pub fn ota(&self) -> Result<OtaTarget, NotOta> {
+        match self.kind {
+            Kind::PlainV1 => return Err(NotOta::PlainV1),
+            Kind::SdkV2 => return Err(NotOta::SdkV2),
+            Kind::BootLoader => return Err(NotOta::BootLoader),
+            Kind::MergedFlash => return Err(NotOta::MergedFlash),
+            Kind::PartitionTable => return Err(NotOta::PartitionTable),
+            _ => {}
+        }
+        if let Some(fault) = self.fault {
+            return Err(NotOta::Fault(fault));
+        }
+        if self.gzip.is_some() && !matches!(self.kind, Kind::ArduinoSketch | Kind::GzipUnread) {
+            return Err(NotOta::GzipNotEsp8266);
+        }
+        match self.kind {
+            Kind::Filesystem(_) => return Ok(OtaTarget::Filesystem),
+            Kind::GzipUnread => return Err(NotOta::GzipUnread),
+            Kind::Unknown => return Err(NotOta::Unknown),
+            _ => {}
+        }
+        // eboot never looks at the checksum of the application, and the CRC covers all of it.
+        if self.checks.checksum == Verdict::Bad && self.checks.crc != Verdict::Ok {
+            return Err(NotOta::Checksum);
+        }
+        if self.checks.crc == Verdict::Bad {
+            return Err(NotOta::Crc);
+        }
+        if self.checks.hash == Verdict::Bad {
+            return Err(NotOta::Hash);
+        }
+        Ok(OtaTarget::Sketch)
+    }
+}
+
+impl FlashMode {
+    /// The mode that byte 2 of a header names.
+    pub fn from_byte(byte: u8) -> Self {
+        match byte {
+            0 => Self::Qio,
+            1 => Self::Qout,
+            2 => Self::Dio,
+            3 => Self::Dout,
+            4 => Self::FastRead,
+            5 => Self::SlowRead,
+            other => Self::Other(other),
+        }
+    }
+
+    /// The code in byte 2 of a header.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Qio => 0,
+            Self::Qout => 1,
+            Self::Dio => 2,
+            Self::Dout => 3,
+            Self::FastRead => 4,
+            Self::SlowRead => 5,
+            Self::Other(byte) => byte,
+        }
+    }
+
+    /// The four modes an ESP8266 can run in, in the order of their codes.
+    pub const ESP8266: [Self; 4] = [Self::Qio, Self::Qout, Self::Dio, Self::Dout];
+}
+
+impl Segments {
+    /// Most segments an image may have (`ESP_IMAGE_MAX_SEGMENTS`, ESP-IDF `esp_app_format.h`).
+    pub const MAX: usize = 16;
+
+    /// Adds a segment; what is beyond [`Segments::MAX`] is dropped.
+    pub(crate) fn push(&mut self, segment: Segment) {
+        if let Some(slot) = self.list.get_mut(usize::from(self.count)) {
+            *slot = segment;
+            self.count += 1;
+        }
+    }
+}
+
+impl core::ops::Deref for Segments {
+    type Target = [Segment];
+
+    fn deref(&self) -> &[Segment] {
+        self.list.get(..usize::from(self.count)).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> Text<N> {
+    /// The text in `field`: up to its first NUL (or all of it), as far as it is UTF-8 without
+    /// control characters.
+    pub fn from_field(field: [u8; N]) -> Self {
+        let end = field.iter().position(|&b| b < 0x20 || b == 0x7F).unwrap_or(N);
+        let text = field.get(..end).unwrap_or_default();
+        let len = match core::str::from_utf8(text) {
+            Ok(text) => text.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        Self { bytes: field, len: u8::try_from(len).unwrap_or(u8::MAX) }
+    }
+}
+
+impl<const N: usize> core::ops::Deref for Text<N> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl Kind {
+    /// A short name in words, for people and for JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ArduinoSketch => "ESP8266 sketch",
+            Self::PlainV1 => "plain ESP8266 image",
+            Self::SdkV2 => "ESP8266 SDK image",
+            Self::Esp32App => "ESP32 application",
+            Self::BootLoader => "boot loader",
+            Self::MergedFlash => "merged flash dump",
+            Self::PartitionTable => "partition table",
+            Self::Filesystem(FilesystemKind::LittleFs) => "LittleFS filesystem",
+            Self::Filesystem(FilesystemKind::Spiffs) => "SPIFFS filesystem",
+            Self::Filesystem(FilesystemKind::Fat) => "FAT filesystem",
+            Self::GzipUnread => "gzip",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for FlashMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Qio => f.pad("QIO"),
+            Self::Qout => f.pad("QOUT"),
+            Self::Dio => f.pad("DIO"),
+            Self::Dout => f.pad("DOUT"),
+            Self::FastRead => f.pad("fast read"),
+            Self::SlowRead => f.pad("slow read"),
+            Self::Other(byte) => write!(f, "unassigned ({byte:#04x})"),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Absent => "absent",
+            Self::Bad => "bad",
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the file ends before the image does"),
+            Self::SegmentCount(count) => write!(f, "the header names {count} segments"),
+            Self::GzipHeader => f.write_str("the gzip header is one that eboot refuses"),
+            Self::GzipData => f.write_str("the gzip data is damaged"),
+            Self::GzipCrc => f.write_str("the CRC of the inflated data is wrong"),
+            Self::GzipSize => f.write_str("the gzip names a wrong inflated size"),
+            Self::GzipTrailing => f.write_str("something stands behind the gzip"),
+        }
+    }
+}
+
+impl fmt::Display for NotOta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "not a firmware image that is known, or encrypted",
+            Self::PlainV1 => "an ESP8266 image without Arduino's boot loader at its start",
+            Self::SdkV2 => "an ESP8266 SDK image; Arduino's updater refuses its first byte",
+            Self::BootLoader => "a boot loader, not an application",
+            Self::MergedFlash => "a merged flash dump, made to be flashed by cable",
+            Self::PartitionTable => "a partition table",
+            Self::GzipUnread => "a gzip that was not looked into",
+            Self::GzipNotEsp8266 => "a gzip of something other than an ESP8266 sketch",
+            Self::Fault(fault) => return fault.fmt(f),
+            Self::Checksum => "the checksum is wrong",
+            Self::Crc => "the CRC is wrong",
+            Self::Hash => "the appended SHA-256 is wrong",
+        })
+    }
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::std_instead_of_core, clippy::alloc_instead_of_core, clippy::indexing_slicing)]
+
+#[cfg(test)]
+extern crate std;
+
+mod chip;
+mod facts;
+
+pub use chip::{Chip, Family};
+pub use facts::{
+    AppDescriptor, Checks, Facts, Fault, FilesystemKind, FlashMode, FlashSettings, Gzip, Kind,
+    NotOta, OtaTarget, RunningDigests, RunningMd5, Segment, Segments, Signature, Sizes, Text,
+    Verdict,
+};
