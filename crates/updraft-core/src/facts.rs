@@ -118,7 +118,7 @@ pub struct Segments {
 }
 
 /// Text of a fixed field: up to its first NUL, as far as it is UTF-8. Dereferences to `str`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<const N: usize> {
     bytes: [u8; N],
     len: u8,
