@@ -8,6 +8,7 @@ extern crate std;
 
 mod chip;
 mod facts;
+mod flash;
 
 pub use chip::{Chip, Family};
 pub use facts::{
