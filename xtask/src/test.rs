@@ -1,0 +1,46 @@
+//! `cargo xtask test`: brings what the tests need, then runs all of them. It knows no single test.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::shell::{self, command, succeeds};
+use crate::{python, ui};
+
+/// Which tests to run.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// For cargo-nextest: a filter, `-p CRATE`, ...; documentation tests are then left out.
+    #[arg(last = true)]
+    nextest: Vec<String>,
+}
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.nextest.is_empty() {
+        return all("default");
+    }
+    ui::step("tests", || shell::run(nextest("default")?.args(&args.nextest))).map(drop)
+}
+
+/// Every test, under this profile of `.config/nextest.toml`. The long run comes last, so that its
+/// summary is what one reads.
+pub(crate) fn all(profile: &str) -> Result<()> {
+    ui::step("documentation tests", || {
+        shell::run(&mut command("cargo", &["test", "--workspace", "--doc"]))
+    })?;
+    ui::step("tests", || shell::run(&mut nextest(profile)?)).map(drop)
+}
+
+/// The test run with its judges, for more arguments.
+fn nextest(profile: &str) -> Result<Command> {
+    let judges = python::venv(python::JUDGES)?;
+    let mut nextest = if succeeds(&mut command("cargo", &["nextest", "--version"])) {
+        command("cargo", &[])
+    } else {
+        command(python::tool(&python::NEXTEST)?, &[])
+    };
+    nextest.args(["nextest", "run", "--workspace", "--profile", profile]);
+    nextest.env("UPDRAFT_JUDGES", judges);
+    Ok(nextest)
+}
