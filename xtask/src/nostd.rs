@@ -48,7 +48,7 @@ fn compiler(folder: &Path) -> Result<PathBuf> {
     ui::step("second compiler", || {
         let packages = Packages::find()?;
         packages.unpack(folder)?;
-        write_wrapper(folder, &compiler)?;
+        write_wrapper(&compiler).context("cannot write the compiler's wrapper")?;
         let version = output(&mut command(&compiler, &["--version"]))?;
         ui::say(version.trim());
         fs::write(&stamp, version).context("cannot write the stamp")
@@ -133,13 +133,13 @@ fn deb(folder: &Path, package: &str) -> Result<PathBuf> {
     bail!("{package} was not downloaded")
 }
 
-/// The compiler finds its LLVM by this script only; nothing outside learns of either.
-fn write_wrapper(folder: &Path, wrapper: &Path) -> Result<()> {
-    let host = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let usr = folder.join("usr");
+/// The compiler finds its LLVM by this script only, from wherever the folder stands; nothing outside
+/// learns of either.
+fn write_wrapper(wrapper: &Path) -> Result<()> {
     let script = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH='{usr}/lib/{host}' exec '{usr}/bin/rustc' \"$@\"\n",
-        usr = usr.display(),
+        "#!/bin/sh\nhere=$(dirname \"$0\")\n\
+         LD_LIBRARY_PATH=\"$here/usr/lib/{}-linux-gnu\" exec \"$here/usr/bin/rustc\" \"$@\"\n",
+        std::env::consts::ARCH,
     );
     fs::write(wrapper, script)?;
     fs::set_permissions(wrapper, fs::Permissions::from_mode(0o755))?;

@@ -20,7 +20,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.nextest.is_empty() {
         return all("default");
     }
-    ui::step("tests", || shell::run(nextest("default")?.args(&args.nextest))).map(drop)
+    let names_a_crate = |arg: &String| arg.starts_with("-p") || arg.starts_with("--package");
+    let mut nextest = nextest("default")?;
+    if !args.nextest.iter().any(names_a_crate) {
+        nextest.arg("--workspace");
+    }
+    ui::step("tests", || shell::run(nextest.args(&args.nextest))).map(drop)
 }
 
 /// Every test, under this profile of `.config/nextest.toml`. The long run comes last, so that its
@@ -29,7 +34,7 @@ pub(crate) fn all(profile: &str) -> Result<()> {
     ui::step("documentation tests", || {
         shell::run(&mut command("cargo", &["test", "--workspace", "--doc"]))
     })?;
-    ui::step("tests", || shell::run(&mut nextest(profile)?)).map(drop)
+    ui::step("tests", || shell::run(nextest(profile)?.arg("--workspace"))).map(drop)
 }
 
 /// The test run with its judges, for more arguments.
@@ -40,7 +45,7 @@ fn nextest(profile: &str) -> Result<Command> {
     } else {
         command(python::tool(&python::NEXTEST)?, &[])
     };
-    nextest.args(["nextest", "run", "--workspace", "--profile", profile]);
+    nextest.args(["nextest", "run", "--profile", profile]);
     nextest.env("UPDRAFT_JUDGES", judges);
     Ok(nextest)
 }
