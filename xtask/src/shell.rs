@@ -48,19 +48,22 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 
 /// The command as one would type it in the root of the checkout.
 fn shown(command: &Command) -> String {
-    let variables = command.get_envs().filter_map(|(name, value)| {
-        Some(format!("{}={}", name.to_string_lossy(), quoted(&value?.to_string_lossy())))
-    });
-    let words = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|word| quoted(&word.to_string_lossy()));
-    let prefix = format!("{}/", root().display());
-    variables.chain(words).collect::<Vec<_>>().join(" ").replace(&prefix, "")
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), quoted(value?))));
+    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted);
+    variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
-fn quoted(word: &str) -> String {
+fn quoted(word: &OsStr) -> String {
+    let word = Path::new(word).strip_prefix(root()).map_or(word, Path::as_os_str);
+    let word = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{word}'")
+    }
 }
 
 #[cfg(test)]

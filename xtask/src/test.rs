@@ -45,7 +45,7 @@ fn nextest(profile: &str) -> Result<Command> {
     } else {
         command(python::tool(&python::NEXTEST)?, &[])
     };
-    nextest.args(["nextest", "run", "--profile", profile]);
+    nextest.args(["nextest", "run"]).env("NEXTEST_PROFILE", profile);
     nextest.env("UPDRAFT_JUDGES", judges);
     Ok(nextest)
 }
