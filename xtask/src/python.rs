@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::shell::{command, root, run, succeeds};
+use crate::shell::{command, output, root, run, succeeds};
 use crate::{debian, ui};
 
 /// Espressif's tool and an independent image builder: what they say of our images decides.
@@ -37,7 +37,7 @@ pub(crate) fn venv(pins: &[&str]) -> Result<PathBuf> {
         installed.clear();
         create()?;
     }
-    let missing: Vec<&str> = missing_pins(&installed, pins);
+    let missing = missing_pins(&installed, pins);
     if missing.is_empty() {
         return Ok(venv);
     }
@@ -50,15 +50,22 @@ pub(crate) fn venv(pins: &[&str]) -> Result<PathBuf> {
 /// The helper's binary: from its wheel, or built from source where no wheel fits.
 pub(crate) fn tool(tool: &CargoTool) -> Result<PathBuf> {
     let CargoTool { name, version } = tool;
-    let wheel = venv(&[&format!("astral-dev-toolchain-{name}=={version}")]);
     let binary = folder().join("bin").join(name);
-    let mut asked = command(&binary, &["--version"]);
-    if wheel.is_ok() && succeeds(&mut asked) {
+    let is_there = || {
+        let about = output(&mut command(&binary, &["--version"])).unwrap_or_default();
+        about.split_whitespace().any(|word| word == *version)
+    };
+    if is_there() {
         return Ok(binary);
     }
-    ui::say(format_args!("no wheel of {name} {version} fits: building it"));
-    let install = ["install", "--locked", "--version", version, name, "--root"];
-    run(command("cargo", &install).arg(folder()))?;
+    if let Err(error) = venv(&[&format!("astral-dev-toolchain-{name}=={version}")]) {
+        ui::say(format_args!("{error:#}"));
+    }
+    if !is_there() {
+        ui::say(format_args!("no wheel of {name} {version} fits: building it"));
+        let install = ["install", "--locked", "--version", version, name, "--root"];
+        run(command("cargo", &install).arg(folder()))?;
+    }
     Ok(binary)
 }
 
