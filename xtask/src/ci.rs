@@ -5,7 +5,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::shell::{self, command};
-use crate::{nostd, python, test, tidy, ui};
+use crate::{fuzz, nostd, python, test, tidy, ui};
 
 /// Which steps to run.
 #[derive(clap::Args)]
@@ -17,11 +17,11 @@ pub(crate) struct Args {
 /// What a change must pass; in the order of what is quick to tell.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Step {
-    /// rustfmt, as a check.
+    /// rustfmt, as a check; fuzz targets included.
     Fmt,
     /// The rules that no compiler checks.
     Tidy,
-    /// Clippy over all targets; a warning is an error.
+    /// Clippy over all targets, fuzz targets included; a warning is an error.
     Clippy,
     /// The documentation of every item, private ones too; a warning is an error.
     Doc,
@@ -49,10 +49,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 impl Step {
     fn run(self) -> Result<()> {
         match self {
-            Self::Fmt => cargo(&["fmt", "--all", "--check"]),
+            Self::Fmt => {
+                cargo(&["fmt", "--all", "--check"])?;
+                cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
+            }
             Self::Tidy => tidy::run(),
             Self::Clippy => {
-                cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+                cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+                fuzz::lint()
             }
             Self::Doc => {
                 let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::shell::{self, command, output};
-use crate::{python, ui};
+use crate::shell::{self, command, output, succeeds};
+use crate::{debian, python, ui};
 
 /// What to fuzz, for how long.
 #[derive(clap::Args)]
@@ -20,6 +20,10 @@ pub(crate) struct Args {
 
 /// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    // The fuzzer itself is C++.
+    if !succeeds(&mut command("c++", &["--version"])) {
+        debian::need(&["g++"])?;
+    }
     let targets = match &args.target {
         Some(target) => vec![target.clone()],
         None => output(&mut cargo_fuzz(&["list"])?)?.lines().map(str::to_owned).collect(),
@@ -29,6 +33,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ui::step(&target, || shell::run(&mut cargo_fuzz(&["run", &target, "--", &time])?))?;
     }
     Ok(())
+}
+
+/// Clippy over the targets, on the pinned toolchain: they must keep up with the parsers. Nothing is
+/// linked, so the fuzzer itself (C++) is not built: its place is taken by a name.
+pub(crate) fn lint() -> Result<()> {
+    let clippy = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"];
+    let mut clippy = command("cargo", &clippy);
+    clippy.args(["--", "-D", "warnings"]).env("CUSTOM_LIBFUZZER_PATH", "not-linked");
+    shell::run(&mut clippy)
 }
 
 /// cargo-fuzz on nightly: the checkout pins the stable toolchain, sanitizers need the other.
