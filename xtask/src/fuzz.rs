@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn lint() -> Result<()> {
     let clippy = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"];
     let mut clippy = command("cargo", &clippy);
-    clippy.args(["--", "-D", "warnings"]).env("CUSTOM_LIBFUZZER_PATH", "not-linked");
+    clippy.args(["--", "-D", "warnings"]).env("CUSTOM_LIBFUZZER_PATH", "/nowhere/libfuzzer.a");
     shell::run(&mut clippy)
 }
 

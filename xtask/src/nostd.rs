@@ -66,9 +66,8 @@ struct Packages {
 
 impl Packages {
     fn find() -> Result<Self> {
-        if candidate()?.is_none() {
-            debian::update();
-        }
+        // Versions move on; what older lists name may be gone.
+        debian::update();
         let version = candidate()?.context("the lists of packages know no rustc-web")?;
         let minor = minor(&version).with_context(|| format!("odd version {version}"))?;
         let library = format!("libstd-rust-web-{minor}");
@@ -89,7 +88,7 @@ impl Packages {
         for name in &self.binary {
             shell::run(command("dpkg-deb", &["-x"]).arg(deb(&debs, name)?).arg(folder))?;
         }
-        // Of the sources only the library: the compiler's own are four times as many.
+        // Of the sources only the library's; the compiler's own are large, and not needed.
         let tar = debs.join("source.tar");
         let source = deb(&debs, self.source)?;
         let mut plain = command("dpkg-deb", &["--fsys-tarfile"]);
