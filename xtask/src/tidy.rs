@@ -15,7 +15,7 @@ use crate::ui;
 
 /// The command.
 pub(crate) fn run() -> Result<()> {
-    let metadata = ["metadata", "--no-deps", "--format-version", "1", "--locked"];
+    let metadata = ["metadata", "--no-deps", "--format-version", "1"];
     let metadata = serde_json::from_str(&output(&mut command("cargo", &metadata))?)?;
     let mut problems = layers::check(&metadata);
     let files = files()?;
