@@ -41,7 +41,8 @@ pub(crate) fn venv(pins: &[&str]) -> Result<PathBuf> {
     if missing.is_empty() {
         return Ok(venv);
     }
-    run(command(venv.join("bin/python"), &["-m", "pip", "install", "--quiet"]).args(&missing))?;
+    let pip = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet"];
+    run(command(venv.join("bin/python"), &pip).args(&missing))?;
     installed.extend(missing.iter().map(|pin| format!("{pin}\n")));
     fs::write(&stamp, installed).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(venv)
