@@ -226,6 +226,8 @@ pub enum Fault {
     /// Something that is no signature stands behind the gzip member: eboot would take the last
     /// four bytes of it for ISIZE.
     GzipTrailing,
+    /// It inflates to more than the largest flash of an ESP8266, 16 MiB: not looked at further.
+    GzipTooBig,
 }
 
 /// The digests a device reports while it runs an image.
@@ -485,6 +487,7 @@ impl fmt::Display for Fault {
             Self::GzipCrc => f.write_str("the CRC of the inflated data is wrong"),
             Self::GzipSize => f.write_str("the gzip names a wrong inflated size"),
             Self::GzipTrailing => f.write_str("something stands behind the gzip"),
+            Self::GzipTooBig => f.write_str("the gzip inflates to more than 16 MiB"),
         }
     }
 }

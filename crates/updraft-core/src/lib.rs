@@ -1,7 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
-#![warn(clippy::std_instead_of_core, clippy::alloc_instead_of_core, clippy::indexing_slicing)]
+#![warn(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 #[cfg(test)]
 extern crate std;
@@ -9,6 +10,9 @@ extern crate std;
 mod chip;
 mod facts;
 mod flash;
+mod inspect;
+mod md5;
+mod window;
 
 pub use chip::{Chip, Family};
 pub use facts::{
@@ -16,3 +20,4 @@ pub use facts::{
     NotOta, OtaTarget, RunningDigests, RunningMd5, Segment, Segments, Signature, Sizes, Text,
     Verdict,
 };
+pub use inspect::{Inflater, Inspector};

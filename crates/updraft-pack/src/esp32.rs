@@ -192,7 +192,7 @@ pub fn esp32_boot_loader(chip: Chip) -> Result<Vec<u8>, BuildError> {
 }
 
 /// Arduino's default table for a flash of 4 MiB, with its MD5 record, as 3072 bytes: two OTA slots
-/// of 0x14_0000 bytes and a filesystem.
+/// of 1280 KiB each and a filesystem.
 pub fn partition_table() -> Vec<u8> {
     /// Label, type, subtype, offset, size.
     const PARTITIONS: [(&str, u8, u8, u32, u32); 6] = [

@@ -19,7 +19,7 @@ const IRAM_ADDRESS: u32 = 0x4010_0000;
 const LENGTH_WORD: usize = APP_OFFSET + 16;
 const CRC_WORD: usize = LENGTH_WORD + 4;
 
-/// The CRC of eboot and `elf2bin.py` (core_esp8266 `crc32.cpp`): not reflected, no final XOR.
+/// The CRC of eboot and `elf2bin.py` (`cores/esp8266/crc32.cpp`): not reflected, no final XOR.
 const CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_MPEG_2);
 
 /// Settings of an ESP8266 sketch.
@@ -82,12 +82,12 @@ impl Esp8266Image {
         file.resize(APP_OFFSET, 0xAA);
 
         // The checksum counts the two words as zero: they are set when it is already there.
-        let irom = [&[0; 8], self.payload.as_slice()].concat();
-        let iram = [0x22; 32];
+        let flash = [&[0; 8], self.payload.as_slice()].concat();
+        let ram = [0x22; 32];
         file.extend(self.header(2, IRAM_ADDRESS + 4)?);
-        push_segment(&mut file, IROM_ADDRESS, &irom)?;
-        push_segment(&mut file, IRAM_ADDRESS, &iram)?;
-        push_checksum(&mut file, [&irom[..], &iram]);
+        push_segment(&mut file, IROM_ADDRESS, &flash)?;
+        push_segment(&mut file, IRAM_ADDRESS, &ram)?;
+        push_checksum(&mut file, [&flash[..], &ram]);
 
         if self.crc {
             // Taken over the file with both words zero.

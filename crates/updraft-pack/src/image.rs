@@ -70,7 +70,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
-        bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     #[test]

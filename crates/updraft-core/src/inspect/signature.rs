@@ -1,0 +1,93 @@
+//! Recognises the signatures that stand behind an image. They are not verified here.
+
+use crate::facts::Signature;
+use crate::window::{Window, word};
+
+/// Lengths of the signatures an Arduino ESP8266 image may carry: P-256, P-384 and P-521 (r and s),
+/// RSA of 2048, 3072 and 4096 bits.
+const ESP8266_LENGTHS: [u16; 6] = [64, 96, 132, 256, 384, 512];
+/// The word behind them that names their length.
+const LENGTH_WORD: u64 = 4;
+/// The signature field of Arduino-ESP32 (`bin_signing.py`), filled up with zeros.
+const ARDUINO_ESP32: u64 = 512;
+/// ESP-IDF's secure boot version 1: a version word of zero, then the signature.
+const SECURE_BOOT_V1: u64 = 68;
+/// ESP-IDF's secure boot version 2: a sector of its own behind an image that fills its last sector.
+const SECTOR: u64 = 4096;
+
+/// Keeps what is needed to recognise a signature at the end of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Trailer {
+    length: u64,
+    /// The last word: of a signed ESP8266 file, the length of the signature.
+    last: Window<4>,
+    /// For each of [`ESP8266_LENGTHS`] the last word before such a signature: ISIZE of a gzip.
+    before: [Window<4>; ESP8266_LENGTHS.len()],
+    arduino_esp32: Window<4>,
+    secure_boot_v1: Window<4>,
+    secure_boot_v2: Window<4>,
+}
+
+impl Trailer {
+    /// For a file of `length` bytes.
+    pub(super) fn new(length: u64) -> Self {
+        let from_end = |count: u64| Window::at(length.checked_sub(count).unwrap_or(u64::MAX));
+        Self {
+            length,
+            last: from_end(LENGTH_WORD),
+            before: ESP8266_LENGTHS.map(|n| from_end(u64::from(n) + LENGTH_WORD + 4)),
+            arduino_esp32: from_end(ARDUINO_ESP32),
+            secure_boot_v1: from_end(SECURE_BOOT_V1),
+            secure_boot_v2: from_end(SECTOR),
+        }
+    }
+
+    pub(super) fn update(&mut self, offset: u64, chunk: &[u8]) {
+        let Self { length: _, last, before, arduino_esp32, secure_boot_v1, secure_boot_v2 } = self;
+        for window in before {
+            window.update(offset, chunk);
+        }
+        for window in [last, arduino_esp32, secure_boot_v1, secure_boot_v2] {
+            window.update(offset, chunk);
+        }
+    }
+
+    /// An Arduino ESP8266 signature, if the last word may be the length of one: the signature and
+    /// how long the file is without it.
+    pub(super) fn esp8266(&self) -> Option<(Signature, u64)> {
+        let word = word(self.last.full()?, 0)?;
+        let length = ESP8266_LENGTHS.into_iter().find(|&length| u32::from(length) == word)?;
+        let payload = self.length.checked_sub(u64::from(length) + LENGTH_WORD)?;
+        Some((Signature::Esp8266 { length }, payload))
+    }
+
+    /// A signature behind an ESP32-family image that ends at `end`.
+    pub(super) fn esp32(&self, end: u64) -> Option<Signature> {
+        let trailing = self.length.checked_sub(end)?;
+        let sector = end.checked_next_multiple_of(SECTOR)?.checked_add(SECTOR)?;
+        // Magic E7, version 2 (RSA) or 3 (ECDSA) (`ets_secure_boot_sig_block`, ESP-IDF).
+        if sector == self.length && matches!(self.secure_boot_v2.full()?, [0xE7, 2 | 3, ..]) {
+            return Some(Signature::SecureBootV2);
+        }
+        if trailing == SECURE_BOOT_V1 && *self.secure_boot_v1.full()? == [0; 4] {
+            return Some(Signature::SecureBootV1);
+        }
+        // A signature does not start like erased flash or padding.
+        let looks_signed =
+            !matches!(self.arduino_esp32.full()?, [0, 0, 0, 0] | [0xFF, 0xFF, 0xFF, 0xFF]);
+        (trailing == ARDUINO_ESP32 && looks_signed).then_some(Signature::ArduinoEsp32)
+    }
+
+    /// The last word of the file without an ESP8266 signature.
+    pub(super) fn last_word_of_payload(&self) -> Option<u32> {
+        let window = match self.esp8266() {
+            None => &self.last,
+            Some((Signature::Esp8266 { length }, _)) => {
+                let signed = ESP8266_LENGTHS.into_iter().zip(&self.before);
+                signed.into_iter().find(|&(n, _)| n == length)?.1
+            }
+            Some(_) => return None,
+        };
+        word(window.full()?, 0)
+    }
+}
