@@ -1,1 +1,41 @@
-//! The update server.
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod catalog;
+mod check_in;
+pub mod clock;
+pub mod config;
+mod decide;
+mod deliver;
+mod device;
+mod dialect;
+mod digest;
+mod http;
+mod limits;
+pub mod log;
+mod people;
+mod router;
+mod server;
+mod stop;
+mod sys;
+
+pub use decide::{Gate, Policy, Same};
+pub use server::{StartError, run};
+
+/// Reads hostile bytes as the device plane does, up to where the disk comes in. For the fuzzer.
+#[doc(hidden)]
+pub fn read_request(bytes: &[u8]) {
+    use http::{ParsedHead, RequestHead};
+
+    if let ParsedHead::Complete(head, length) = RequestHead::parse(bytes) {
+        assert!(length <= bytes.len(), "a head takes no more bytes than there are");
+        if let Ok(device::request::Sorted::Device(request)) =
+            device::request::sort(&head, std::net::Ipv4Addr::LOCALHOST.into())
+        {
+            drop(http::range::parse(request.range.as_deref(), 1 << 20));
+            if let router::DeviceRoute::CatalogFile { path } = &request.route {
+                drop(catalog::CatalogPath::from_target(path));
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What every connection shares.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::config::{Config, DeliveryConfig, LimitsConfig};
+use crate::decide::Policy;
+use crate::deliver::ImageCache;
+use crate::limits::Limits;
+
+/// The server's state.
+pub(crate) struct App {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) images: ImageCache,
+    pub(crate) limits: Limits,
+    pub(crate) policy: Policy,
+    pub(crate) delivery: DeliveryConfig,
+    pub(crate) bounds: LimitsConfig,
+    clock: Arc<dyn Clock>,
+}
+
+impl App {
+    pub(crate) fn new(config: &Config, catalog: Arc<Catalog>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            catalog,
+            images: ImageCache::new(config.delivery.cache_size.0),
+            limits: Limits::new(&config.limits),
+            policy: config.policy,
+            delivery: config.delivery.clone(),
+            bounds: config.limits.clone(),
+            clock,
+        }
+    }
+
+    /// Calls `with` with the value of a `Date` header: written once a second on each thread.
+    pub(crate) fn date<T>(&self, with: impl FnOnce(&str) -> T) -> T {
+        thread_local! {
+            static DATE: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+        }
+        let now = self.clock.now();
+        DATE.with_borrow_mut(|(second, text)| {
+            if *second != now.as_second() {
+                *second = now.as_second();
+                *text = jiff::fmt::rfc2822::DateTimePrinter::new()
+                    .timestamp_to_rfc9110_string(&now)
+                    .unwrap_or_default();
+            }
+            with(text)
+        })
+    }
+}

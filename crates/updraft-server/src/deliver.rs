@@ -1,0 +1,341 @@
+//! Sends answers, images above all: head and first bytes in one write, then as fast as the device
+//! takes them, no slower than the limits allow. The one place that streams an image, over any stream.
+
+mod cache;
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout, timeout_at};
+
+pub(crate) use cache::ImageCache;
+
+use crate::catalog::Stamp;
+use crate::config::DeliveryConfig;
+use crate::device::stream::Stream;
+use crate::http::Body;
+use crate::limits::DownloadPlace;
+
+/// An image on its way, or a part of one.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) source: Source,
+    pub(crate) range: Range<u64>,
+    /// The device's place among its downloads, held until the last byte.
+    pub(crate) place: Option<DownloadPlace>,
+}
+
+/// Where the bytes come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// Nowhere: only the head was asked for.
+    HeadOnly,
+    /// Memory that all connections share.
+    Memory(Bytes),
+    /// A file, which must stay as it was when its digest was taken.
+    File(Arc<File>, Stamp),
+}
+
+/// How the sending of an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Bytes of an image that the peer acknowledged. Of other bodies nobody asks.
+    pub(crate) acknowledged: Option<u64>,
+    pub(crate) ended: Ended,
+}
+
+/// How far an answer got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The peer has all of it.
+    Delivered,
+    /// All of it was sent; whether it arrived was not waited for.
+    Sent,
+    /// The peer closed or reset the connection before the end.
+    Vanished,
+    /// The peer took nothing for too long.
+    Stalled,
+    /// The download took longer than any is allowed to.
+    TooSlow,
+    /// The file changed meanwhile; the connection was reset.
+    FileChanged,
+}
+
+impl Outcome {
+    /// The outcome of an answer whose arrival nobody waits for, or that failed on the way.
+    pub(crate) fn unconfirmed(failed: Option<Ended>) -> Self {
+        Self { acknowledged: None, ended: failed.unwrap_or(Ended::Sent) }
+    }
+}
+
+impl Ended {
+    /// In words, for the log; nothing for what went as it should.
+    pub(crate) fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Delivered | Self::Sent => None,
+            Self::Vanished => Some("the device went away before the end"),
+            Self::Stalled => Some("the device took nothing for too long"),
+            Self::TooSlow => Some("the download took too long"),
+            Self::FileChanged => Some("the file changed during the download"),
+        }
+    }
+}
+
+impl Delivery {
+    /// Bytes to send.
+    pub(crate) fn len(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+}
+
+/// Bytes of a shared image sent before the next connection has its turn.
+const TURN: usize = 256 * 1024;
+/// Bytes read from a file at a time: what a slow download of an uncached image costs in memory.
+const CHUNK: usize = 64 * 1024;
+/// How often the kernel is asked for what arrived while the last bytes are on their way, at first; the
+/// pauses double from there.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// How long a connection stays open for the peer to close it once it has everything.
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Sends a head and its body. `sent` counts the bytes written to this connection.
+pub(crate) async fn send<S: Stream>(
+    stream: &mut S,
+    head: &[u8],
+    body: &Body,
+    limits: &DeliveryConfig,
+    sent: &mut u64,
+) -> Result<(), Ended> {
+    let deadline = Instant::now() + limits.longest(body.len());
+    let patience = Patience { stall: limits.stall.to_std(), deadline };
+    let mut sending = Sending { stream, patience, sent };
+    let result = match body {
+        Body::Image(Delivery { source: Source::HeadOnly, .. }) | Body::Empty => {
+            sending.both(head, &[]).await
+        }
+        Body::Text(text) => sending.both(head, text.as_bytes()).await,
+        Body::Bytes(bytes) => sending.both(head, bytes).await,
+        Body::Image(Delivery { source: Source::Memory(image), range, .. }) => {
+            match part(image, range) {
+                Some(part) => sending.both(head, part).await,
+                None => Err(Ended::FileChanged),
+            }
+        }
+        Body::Image(Delivery { source: Source::File(file, stamp), range, .. }) => {
+            sending.file(head, file, *stamp, range.clone()).await
+        }
+    };
+    if result == Err(Ended::FileChanged) {
+        // A short body would end in a close that looks like a clean one.
+        stream.reset_on_close();
+    }
+    result
+}
+
+/// What became of an image that was the last thing sent, on a connection that goes on or is over.
+pub(crate) fn arrived<S: Stream>(stream: &S, sent: u64, length: u64) -> Outcome {
+    let acknowledged = acknowledged(stream, sent - length, length);
+    let ended = if acknowledged == length { Ended::Delivered } else { Ended::Vanished };
+    Outcome { acknowledged: Some(acknowledged), ended }
+}
+
+/// Ends a connection after its last answer: says that nothing follows, and waits until the peer has
+/// everything, so that closing does not take away what is still on its way.
+pub(crate) async fn finish<S: Stream>(
+    stream: &mut S,
+    sent: u64,
+    body_length: u64,
+    limits: &DeliveryConfig,
+) -> Outcome {
+    let mut pause = FIRST_PAUSE;
+    let mut quiet_since = Instant::now();
+    let mut before = None;
+    let mut ended = if stream.shutdown().await.is_ok() { Ended::Sent } else { Ended::Vanished };
+    while ended == Ended::Sent {
+        match timeout(pause, stream.read(&mut [0; 512])).await {
+            // What a client still sends is of no interest; its end is.
+            Ok(Ok(length)) if length > 0 => {}
+            Ok(Ok(_)) => break,
+            Ok(Err(_)) => ended = Ended::Vanished,
+            Err(_) => pause = (pause * 2).min(Duration::from_secs(1)),
+        }
+        let now = stream.acknowledged();
+        if now != before {
+            (before, quiet_since) = (now, Instant::now());
+        }
+        let has_all = now.is_some_and(|bytes| bytes >= sent);
+        let patience =
+            if has_all { LAST_PAUSE.min(limits.stall.to_std()) } else { limits.stall.to_std() };
+        if quiet_since.elapsed() >= patience {
+            if !has_all {
+                ended = Ended::Stalled;
+            }
+            break;
+        }
+    }
+    match arrived(stream, sent, body_length) {
+        outcome if outcome.ended == Ended::Delivered => outcome,
+        // It closed without a word about the rest.
+        outcome if ended == Ended::Sent => outcome,
+        outcome => Outcome { ended, ..outcome },
+    }
+}
+
+/// Body bytes that the peer acknowledged: all acknowledged ones less what came before the body. A
+/// stream that cannot tell is taken to have delivered nothing but what a clean end proves.
+fn acknowledged<S: Stream>(stream: &S, body_start: u64, body_length: u64) -> u64 {
+    stream.acknowledged().map_or(0, |bytes| bytes.saturating_sub(body_start).min(body_length))
+}
+
+fn part<'i>(image: &'i Bytes, range: &Range<u64>) -> Option<&'i [u8]> {
+    image.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
+}
+
+struct Sending<'s, S> {
+    stream: &'s mut S,
+    patience: Patience,
+    sent: &'s mut u64,
+}
+
+/// How long a peer may take.
+#[derive(Clone, Copy)]
+struct Patience {
+    stall: Duration,
+    deadline: Instant,
+}
+
+impl<S: Stream> Sending<'_, S> {
+    /// Sends head and body from memory, starting with both in one write: an ESP32 looks for the first
+    /// body byte only once.
+    async fn both(&mut self, mut head: &[u8], mut body: &[u8]) -> Result<(), Ended> {
+        while !head.is_empty() || !body.is_empty() {
+            let turn = &body[..body.len().min(TURN)];
+            let write = async {
+                if head.is_empty() {
+                    self.stream.write(turn).await
+                } else {
+                    self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(turn)]).await
+                }
+            };
+            let written = self.patience.wait(write).await?;
+            *self.sent += written as u64;
+            let of_head = written.min(head.len());
+            head = &head[of_head..];
+            body = &body[written - of_head..];
+            if written >= TURN {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a file chunk by chunk. A chunk goes out only if the file is still what it was after the
+    /// chunk was read, so not one byte of another version does.
+    async fn file(
+        &mut self,
+        mut head: &[u8],
+        file: &Arc<File>,
+        stamp: Stamp,
+        range: Range<u64>,
+    ) -> Result<(), Ended> {
+        let mut at = range.start;
+        while at < range.end {
+            let length = usize::try_from(range.end - at).unwrap_or(CHUNK).min(CHUNK);
+            let chunk = read_chunk(Arc::clone(file), stamp, at, length).await?;
+            self.both(head, &chunk).await?;
+            head = &[];
+            at += length as u64;
+        }
+        self.both(head, &[]).await
+    }
+}
+
+impl Patience {
+    /// Waits for one write.
+    async fn wait(self, write: impl Future<Output = io::Result<usize>>) -> Result<usize, Ended> {
+        let stalled = Instant::now() + self.stall;
+        match timeout_at(stalled.min(self.deadline), write).await {
+            Ok(Ok(0) | Err(_)) => Err(Ended::Vanished),
+            Ok(Ok(written)) => Ok(written),
+            Err(_) if self.deadline <= stalled => Err(Ended::TooSlow),
+            Err(_) => Err(Ended::Stalled),
+        }
+    }
+}
+
+async fn read_chunk(
+    file: Arc<File>,
+    stamp: Stamp,
+    at: u64,
+    length: usize,
+) -> Result<Vec<u8>, Ended> {
+    tokio::task::spawn_blocking(move || {
+        let mut chunk = vec![0; length];
+        file.read_exact_at(&mut chunk, at).ok()?;
+        (Stamp::of_file(&file) == Some(stamp)).then_some(chunk)
+    })
+    .await
+    .ok()
+    .flatten()
+    .ok_or(Ended::FileChanged)
+}
+
+/// An image as a body for hyper, on the rare connection that carries a device's request after a
+/// person's. Read as it is sent; the device's place is held until the end.
+pub(crate) fn into_body(delivery: Delivery) -> axum::body::Body {
+    let Delivery { source, range, place } = delivery;
+    match source {
+        Source::HeadOnly => axum::body::Body::empty(),
+        Source::Memory(image) => part(&image, &range)
+            .map_or_else(axum::body::Body::empty, |part| image.slice_ref(part).into()),
+        Source::File(file, stamp) => {
+            axum::body::Body::new(FileBody { file, stamp, range, reading: None, _place: place })
+        }
+    }
+}
+
+type Reading = Pin<Box<dyn Future<Output = Result<Vec<u8>, Ended>> + Send>>;
+
+/// A part of a file, chunk by chunk.
+struct FileBody {
+    file: Arc<File>,
+    stamp: Stamp,
+    range: Range<u64>,
+    reading: Option<Reading>,
+    _place: Option<DownloadPlace>,
+}
+
+impl hyper::body::Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<hyper::body::Frame<Bytes>>>> {
+        if self.range.is_empty() {
+            return Poll::Ready(None);
+        }
+        let (file, stamp, range) = (Arc::clone(&self.file), self.stamp, self.range.clone());
+        let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK).min(CHUNK);
+        let reading = self
+            .reading
+            .get_or_insert_with(|| Box::pin(read_chunk(file, stamp, range.start, length)));
+        let chunk = ready!(reading.as_mut().poll(context));
+        self.reading = None;
+        self.range.start += length as u64;
+        Poll::Ready(Some(match chunk {
+            Ok(chunk) => Ok(hyper::body::Frame::data(chunk.into())),
+            Err(_) => Err(io::Error::other("the file changed")),
+        }))
+    }
+}

@@ -1,0 +1,147 @@
+//! Images in memory, shared by every connection that sends them, up to a number of bytes. Whatever is
+//! in here has the digest it is known by: it is checked when it comes in.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use crate::digest;
+
+/// The images in memory.
+#[derive(Debug)]
+pub(crate) struct ImageCache {
+    limit: u64,
+    images: RwLock<Images>,
+    /// Counts uses: the image with the lowest number was not asked for the longest.
+    uses: AtomicU64,
+    /// Held while an image is read, so that a crowd asking for it reads it once.
+    loading: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Images {
+    by_sha256: HashMap<digest::Sha256, Cached>,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Cached {
+    image: Bytes,
+    used: AtomicU64,
+}
+
+impl ImageCache {
+    /// A cache of at most `limit` bytes.
+    pub(crate) fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            images: RwLock::default(),
+            uses: AtomicU64::new(0),
+            loading: Mutex::default(),
+        }
+    }
+
+    /// The image with that SHA-256, if it is in memory.
+    pub(crate) fn get(&self, sha256: &digest::Sha256) -> Option<Bytes> {
+        let images = self.images.read().unwrap_or_else(PoisonError::into_inner);
+        let cached = images.by_sha256.get(sha256)?;
+        cached.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        Some(cached.image.clone())
+    }
+
+    /// Takes in an image of `size` bytes from its file. `None` if there is no room for it (images
+    /// being sent keep theirs), or if the file does not hold what it should.
+    pub(crate) fn load(&self, sha256: &digest::Sha256, size: u64, file: &File) -> Option<Bytes> {
+        if size > self.limit {
+            return None;
+        }
+        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = self.get(sha256) {
+            return Some(image);
+        }
+        if !self.make_room(size) {
+            return None;
+        }
+        let mut image = vec![0; usize::try_from(size).ok()?];
+        file.read_exact_at(&mut image, 0).ok()?;
+        if Sha256::digest(&image)[..] != sha256.0 {
+            return None;
+        }
+        let image = Bytes::from(image);
+        let used = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));
+        let mut images = self.images.write().unwrap_or_else(PoisonError::into_inner);
+        images.bytes += size;
+        images.by_sha256.insert(*sha256, Cached { image: image.clone(), used });
+        Some(image)
+    }
+
+    /// Drops what was not asked for the longest until `size` bytes fit. An image that is being sent
+    /// would not free any memory, so it stays.
+    fn make_room(&self, size: u64) -> bool {
+        let mut images = self.images.write().unwrap_or_else(PoisonError::into_inner);
+        while images.bytes + size > self.limit {
+            let oldest = images
+                .by_sha256
+                .iter()
+                .filter(|(_, cached)| cached.image.is_unique())
+                .min_by_key(|(_, cached)| cached.used.load(Ordering::Relaxed))
+                .map(|(sha256, _)| *sha256);
+            let Some(dropped) = oldest.and_then(|sha256| images.by_sha256.remove(&sha256)) else {
+                return false;
+            };
+            images.bytes -= dropped.image.len() as u64;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn file(content: &[u8]) -> (digest::Sha256, File) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        (digest::Digest(Sha256::digest(content).into()), file)
+    }
+
+    #[test]
+    fn what_was_not_asked_for_the_longest_makes_room() {
+        let cache = ImageCache::new(10);
+        let images: Vec<_> = [b"aaaa", b"bbbb", b"cccc"].iter().map(|c| file(*c)).collect();
+        for (sha256, file) in &images[..2] {
+            assert!(cache.load(sha256, 4, file).is_some());
+        }
+        assert!(cache.get(&images[0].0).is_some());
+        assert!(cache.load(&images[2].0, 4, &images[2].1).is_some());
+        assert!(cache.get(&images[0].0).is_some());
+        assert!(cache.get(&images[1].0).is_none());
+    }
+
+    #[test]
+    fn an_image_being_sent_keeps_its_place() {
+        let cache = ImageCache::new(6);
+        let ((first, first_file), (second, second_file)) = (file(b"aaaa"), file(b"bbbb"));
+        let sending = cache.load(&first, 4, &first_file);
+        assert!(cache.load(&second, 4, &second_file).is_none());
+        drop(sending);
+        assert!(cache.load(&second, 4, &second_file).is_some());
+    }
+
+    #[test]
+    fn what_has_another_digest_or_is_too_large_stays_out() {
+        let cache = ImageCache::new(10);
+        let (sha256, _) = file(b"aaaa");
+        let (_, other) = file(b"bbbb");
+        assert!(cache.load(&sha256, 4, &other).is_none());
+        assert!(cache.load(&sha256, 11, &other).is_none());
+        assert!(cache.get(&sha256).is_none());
+    }
+}

@@ -1,0 +1,7 @@
+//! The device plane: connections of update clients, read by our own small HTTP reader. What no device
+//! asks is handed to the people plane at a request boundary.
+
+pub(crate) mod connection;
+pub(crate) mod request;
+pub(crate) mod respond;
+pub(crate) mod stream;

@@ -1,0 +1,269 @@
+//! One connection: reads heads, has them answered, sends the answers. No rule lives here.
+//!
+//! While it waits, a connection holds no buffer: bytes are read into one that all connections of a
+//! thread share, and only what is left of an unfinished head is kept.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::app::App;
+use crate::catalog::Effort;
+use crate::deliver::{self, Ended, Outcome};
+use crate::device::request::{DeviceRequest, Sorted, sort};
+use crate::device::respond::{Reply, respond};
+use crate::device::stream::Stream;
+use crate::http::{Answer, BadHead, Body, Method, ParsedHead, RequestHead, Status};
+use crate::stop::Stop;
+use crate::{log, people};
+
+/// Bytes read at a time into the buffer that the connections of a thread share.
+const SCRATCH: usize = 16 * 1024;
+
+/// How long a connection that was accepted before the server was told to stop may take to send its
+/// first request.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into());
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve<S: Stream>(
+    mut stream: S,
+    peer: SocketAddr,
+    app: Arc<App>,
+    mut stop: Stop,
+) {
+    let mut connection = Connection { app: &app, peer, kept: Vec::new(), sent: 0, unsettled: None };
+    let mut grace = FIRST_REQUEST_GRACE;
+    loop {
+        let stopped = async {
+            stop.requested().await;
+            sleep(grace).await;
+        };
+        let next = tokio::select! {
+            biased;
+            next = connection.next(&mut stream) => next,
+            () = stopped => Next::End,
+        };
+        grace = Duration::ZERO;
+        connection.settle(&stream);
+        let keep_alive = match next {
+            Next::Device(request) => {
+                let keep_alive = request.framing.keep_alive && !stop.is_requested();
+                connection.answer(&mut stream, request, keep_alive).await
+            }
+            Next::Bad(error) => {
+                connection.refuse(&mut stream, error).await;
+                false
+            }
+            Next::People => {
+                let kept = std::mem::take(&mut connection.kept);
+                return people::serve(stream, kept, peer, app, stop).await;
+            }
+            Next::End => false,
+        };
+        if !keep_alive {
+            return;
+        }
+    }
+}
+
+/// What comes next on a connection.
+enum Next {
+    Device(Arc<DeviceRequest>),
+    /// A person's request: its bytes are all in [`Connection::kept`].
+    People,
+    Bad(BadHead),
+    /// The peer closed, or took too long.
+    End,
+}
+
+struct Connection<'a> {
+    app: &'a Arc<App>,
+    peer: SocketAddr,
+    /// Bytes received and not consumed: part of a head, or a request sent ahead.
+    kept: Vec<u8>,
+    /// Bytes sent on this connection.
+    sent: u64,
+    /// An image that was sent, and perhaps has not arrived yet.
+    unsettled: Option<Unsettled>,
+}
+
+/// An image sent on a connection that stays open: how much of it arrived shows with what comes next.
+struct Unsettled {
+    request: Arc<DeviceRequest>,
+    reply: Reply,
+    sent: u64,
+    length: u64,
+    took: Duration,
+}
+
+impl Connection<'_> {
+    /// Waits for the next request, as long as the limits allow.
+    async fn next<S: Stream>(&mut self, stream: &mut S) -> Next {
+        let bounds = &self.app.bounds;
+        let mut deadline = Instant::now() + bounds.idle.to_std();
+        if !self.kept.is_empty() {
+            deadline = Instant::now() + bounds.head.to_std();
+            if let Some(next) = self.take_kept() {
+                return next;
+            }
+        }
+        loop {
+            let was_idle = self.kept.is_empty();
+            match timeout_at(deadline, self.receive(stream)).await {
+                Ok(Ok(Some(next))) => return next,
+                Ok(Ok(None)) if was_idle => deadline = Instant::now() + bounds.head.to_std(),
+                Ok(Ok(None)) => {}
+                Ok(Err(_)) | Err(_) => return Next::End,
+            }
+        }
+    }
+
+    /// Receives once. `None`: the head has not ended yet.
+    async fn receive<S: Stream>(&mut self, stream: &mut S) -> io::Result<Option<Next>> {
+        poll_fn(|context| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+                let received = buffer.filled();
+                if received.is_empty() {
+                    return Poll::Ready(Ok(Some(Next::End)));
+                }
+                if self.kept.is_empty() {
+                    let (next, used) = self.read(received);
+                    self.kept.extend_from_slice(&received[used..]);
+                    return Poll::Ready(Ok(next));
+                }
+                // A head ends with a line: without one in sight there is no use in looking again.
+                let may_end = received.contains(&b'\n');
+                self.kept.extend_from_slice(received);
+                if may_end || self.kept.len() > self.app.bounds.head_size.as_usize() {
+                    return Poll::Ready(Ok(self.take_kept()));
+                }
+                Poll::Ready(Ok(None))
+            })
+        })
+        .await
+    }
+
+    /// Reads a head from the bytes kept.
+    fn take_kept(&mut self) -> Option<Next> {
+        let kept = std::mem::take(&mut self.kept);
+        let (next, used) = self.read(&kept);
+        self.kept = kept;
+        self.kept.drain(..used);
+        if self.kept.is_empty() {
+            self.kept = Vec::new();
+        }
+        next
+    }
+
+    /// Reads a head from `bytes`: what it is, and how many bytes are done with. A person's request
+    /// stays where it is, for hyper to read.
+    fn read(&self, bytes: &[u8]) -> (Option<Next>, usize) {
+        let limit = self.app.bounds.head_size.as_usize();
+        match RequestHead::parse(bytes) {
+            ParsedHead::Partial if bytes.len() > limit => (Some(Next::Bad(BadHead::TooLarge)), 0),
+            ParsedHead::Partial => (None, 0),
+            ParsedHead::Bad(error) => (Some(Next::Bad(error)), 0),
+            ParsedHead::Complete(_, length) if length > limit => {
+                (Some(Next::Bad(BadHead::TooLarge)), 0)
+            }
+            ParsedHead::Complete(head, length) => {
+                log::head(&head, self.peer);
+                match sort(&head, self.peer.ip()) {
+                    Ok(Sorted::Device(request)) => (Some(Next::Device(Arc::new(request))), length),
+                    Ok(Sorted::People) => (Some(Next::People), 0),
+                    Err(error) => (Some(Next::Bad(error)), 0),
+                }
+            }
+        }
+    }
+
+    /// Answers a request; whether the connection goes on after that.
+    async fn answer<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        request: Arc<DeviceRequest>,
+        keep_alive: bool,
+    ) -> bool {
+        let started = Instant::now();
+        let mut reply = match respond(self.app, &request, Effort::Quick) {
+            Some(reply) => reply,
+            None => respond_with_disk(self.app, &request).await,
+        };
+        let keep_alive = keep_alive && !reply.answer.close;
+        let head_only = request.framing.method == Method::Head;
+        let sent = self.send(stream, &reply.answer, head_only, keep_alive).await;
+        // From here on the image is the kernel's: its memory and the device's place are free.
+        let body = std::mem::replace(&mut reply.answer.body, Body::Empty);
+        let length = if head_only { 0 } else { body.len() };
+        if !matches!(body, Body::Image(_)) || sent.is_err() {
+            let outcome = Outcome::unconfirmed(sent.err());
+            log::request(&request, &reply, outcome, started.elapsed());
+        } else if keep_alive {
+            let took = started.elapsed();
+            self.unsettled = Some(Unsettled { request, reply, sent: self.sent, length, took });
+        } else {
+            let outcome = deliver::finish(stream, self.sent, length, &self.app.delivery).await;
+            log::request(&request, &reply, outcome, started.elapsed());
+        }
+        keep_alive && sent.is_ok()
+    }
+
+    /// Settles what became of the image sent last, now that something came after it.
+    fn settle<S: Stream>(&mut self, stream: &S) {
+        if let Some(Unsettled { request, reply, sent, length, took }) = self.unsettled.take() {
+            log::request(&request, &reply, deliver::arrived(stream, sent, length), took);
+        }
+    }
+
+    /// Refuses what is no request that can be answered, and ends the connection. The client may still
+    /// be sending: closing at once would take the answer away from it.
+    async fn refuse<S: Stream>(&mut self, stream: &mut S, error: BadHead) {
+        let status = match error {
+            BadHead::TooLarge => Status::HeadTooLarge,
+            _ => Status::BadRequest,
+        };
+        log::refused(self.peer, status.code(), error);
+        if self.send(stream, &Answer::empty(status), false, false).await.is_ok() {
+            deliver::finish(stream, self.sent, 0, &self.app.delivery).await;
+        }
+    }
+
+    async fn send<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        answer: &Answer,
+        head_only: bool,
+        keep_alive: bool,
+    ) -> Result<(), Ended> {
+        let mut head = Vec::with_capacity(512);
+        self.app.date(|date| answer.write_head(&mut head, keep_alive, date));
+        let body = if head_only { &Body::Empty } else { &answer.body };
+        deliver::send(stream, &head, body, &self.app.delivery, &mut self.sent).await
+    }
+}
+
+/// Answers a request on a thread that may wait for the disk.
+async fn respond_with_disk(app: &Arc<App>, request: &Arc<DeviceRequest>) -> Reply {
+    let (app, request) = (Arc::clone(app), Arc::clone(request));
+    tokio::task::spawn_blocking(move || respond(&app, &request, Effort::Disk))
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| {
+            Reply::new(Answer::empty(Status::InternalError).closing(), "the server failed")
+        })
+}

@@ -1,0 +1,204 @@
+//! From a device's request to its answer: looks up, asks `decide`, lets the dialect word it. The same
+//! function for both planes; with [`Effort::Quick`] it never waits for the disk.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::catalog::{Absent, BadPath, CatalogPath, Effort, Entry, Found};
+use crate::check_in::{CheckIn, Mode};
+use crate::decide::{Decision, Note, decide_file};
+use crate::deliver::{Delivery, Source};
+use crate::device::request::DeviceRequest;
+use crate::dialect::arduino::{self, Client};
+use crate::dialect::autoconnect;
+use crate::http::range::{self, Asked};
+use crate::http::{Answer, Body, Method, Status};
+use crate::router::DeviceRoute;
+
+/// An answer, and what the log says of it.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) answer: Answer,
+    /// Why it is this one.
+    pub(crate) why: Cow<'static, str>,
+    /// The file that the device runs, if its digest is known.
+    pub(crate) runs: Option<Arc<Entry>>,
+    pub(crate) weight: Weight,
+}
+
+/// How loudly the log tells of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    Usual,
+    /// Something a person should look at.
+    Warning,
+}
+
+impl Reply {
+    pub(crate) fn new(answer: Answer, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { answer, why: why.into(), runs: None, weight: Weight::Usual }
+    }
+}
+
+/// Answers a device-plane request; `None` if that takes [`Effort::Disk`].
+pub(crate) fn respond(app: &App, request: &DeviceRequest, effort: Effort) -> Option<Reply> {
+    match &request.route {
+        DeviceRoute::OtherMethod => Some(Reply::new(
+            Answer::empty(Status::NotImplemented).closing(),
+            "only GET and HEAD are known here",
+        )),
+        DeviceRoute::CatalogList { op, path } => {
+            respond_list(app, op.as_deref(), path.as_deref(), effort)
+        }
+        DeviceRoute::CatalogFile { path } => respond_file(app, request, path, effort),
+    }
+}
+
+fn respond_list(
+    app: &App,
+    op: Option<&[u8]>,
+    path: Option<&[u8]>,
+    effort: Effort,
+) -> Option<Reply> {
+    let refused =
+        |status, why: Cow<'static, str>| Some(Reply::new(Answer::empty(status).closing(), why));
+    let folder = match autoconnect::read(op, path) {
+        autoconnect::Asked::NoOperation => {
+            return refused(Status::Forbidden, "no such catalog operation".into());
+        }
+        autoconnect::Asked::List(folder) => match CatalogPath::from_bytes(folder) {
+            Ok(folder) => folder,
+            Err(error @ BadPath::Traversal) => {
+                return refused(Status::Forbidden, error.to_string().into());
+            }
+            Err(error @ BadPath::Impossible) => {
+                return refused(Status::NotFound, error.to_string().into());
+            }
+        },
+    };
+    match app.catalog.list(&folder, effort) {
+        Found::NeedsDisk => None,
+        Found::Known(listing) => {
+            Some(Reply::new(autoconnect::list(listing.json.clone()), "listed"))
+        }
+        Found::Absent(Absent::NeverServed) => {
+            refused(Status::Forbidden, "the folder is not part of the catalog".into())
+        }
+        Found::Absent(_) => refused(Status::NotFound, "there is no such folder".into()),
+    }
+}
+
+fn respond_file(app: &App, request: &DeviceRequest, path: &str, effort: Effort) -> Option<Reply> {
+    let check_in = match &request.client {
+        Client::Device(check_in) => check_in,
+        Client::Other => {
+            return Some(Reply::new(arduino::refuse_person(), "not an updater"));
+        }
+        Client::Anonymous(_) => {
+            let answer = Answer::empty(Status::Forbidden);
+            return Some(Reply::new(answer, "the updater names neither a MAC nor a chip id"));
+        }
+        Client::UnknownMode(_) => {
+            let answer = Answer::empty(Status::NotFound);
+            return Some(Reply::new(answer, "the updater asks for an unknown mode"));
+        }
+    };
+    let runs = app.catalog.running(check_in);
+    let reply = match CatalogPath::from_target(path) {
+        Ok(path) => match app.catalog.file(&path, effort) {
+            Found::NeedsDisk => return None,
+            Found::Known(entry) => {
+                respond_entry(app, request, check_in, &entry, runs.as_deref(), effort)?
+            }
+            Found::Absent(absent) => {
+                Reply::new(Answer::empty(Status::NotFound), absent.to_string())
+            }
+        },
+        Err(error) => Reply::new(Answer::empty(Status::NotFound), error.to_string()),
+    };
+    Some(Reply { runs, ..reply })
+}
+
+fn respond_entry(
+    app: &App,
+    request: &DeviceRequest,
+    check_in: &CheckIn,
+    entry: &Entry,
+    runs: Option<&Entry>,
+    effort: Effort,
+) -> Option<Reply> {
+    let running = runs.map(|runs| runs.as_running(check_in));
+    let decision = decide_file(check_in, &entry.image, running, app.policy);
+    let weight = match &decision {
+        Decision::Refuse(_) | Decision::Offer(Note::Unrecognised | Note::GateOff(_)) => {
+            Weight::Warning
+        }
+        _ => Weight::Usual,
+    };
+    let why = decision.to_string();
+    let reply = match &decision {
+        _ if check_in.mode == Mode::Version => {
+            Reply::new(arduino::version(check_in, entry, runs, &decision), why)
+        }
+        Decision::UpToDate => Reply::new(Answer::empty(Status::NotModified), why),
+        Decision::Refuse(_) => Reply::new(Answer::empty(Status::Forbidden), why),
+        Decision::Offer(_) => deliver(app, request, check_in, entry, why, effort)?,
+    };
+    Some(Reply { weight, ..reply })
+}
+
+/// The answer that sends an image, as much of it as was asked for.
+fn deliver(
+    app: &App,
+    request: &DeviceRequest,
+    check_in: &CheckIn,
+    entry: &Entry,
+    why: String,
+    effort: Effort,
+) -> Option<Reply> {
+    let etag = arduino::etag(entry);
+    if request.if_none_match.as_deref() == Some(etag.as_bytes()) {
+        return Some(Reply::new(Answer::empty(Status::NotModified), "the client has it already"));
+    }
+    let size = entry.image.size;
+    let unchanged = request.if_range.as_deref().is_none_or(|tag| tag == etag.as_bytes());
+    let (status, range) = match range::parse(request.range.as_deref().filter(|_| unchanged), size) {
+        Asked::Whole => (Status::Ok, 0..size),
+        Asked::Part(range) => (Status::PartialContent, range),
+        Asked::Nothing => {
+            let answer = Answer::empty(Status::RangeNotSatisfiable)
+                .with("Content-Range", format!("bytes */{size}"));
+            return Some(Reply::new(answer, "the range is not in the file"));
+        }
+    };
+    let (source, place) = if request.framing.method == Method::Head {
+        (Source::HeadOnly, None)
+    } else {
+        let source = match app.images.get(&entry.image.sha256) {
+            Some(image) => Source::Memory(image),
+            None if effort == Effort::Quick => return None,
+            None => match app.catalog.open_entry(entry) {
+                Some(file) => match app.images.load(&entry.image.sha256, size, &file) {
+                    Some(image) => Source::Memory(image),
+                    None => Source::File(Arc::new(file), entry.stamp),
+                },
+                None => {
+                    let answer = Answer::empty(Status::NotFound);
+                    return Some(Reply::new(answer, "the file just changed"));
+                }
+            },
+        };
+        match app.limits.download(check_in.device) {
+            Some(place) => (source, Some(place)),
+            None => {
+                // "Later" in the only words that every client takes for no error.
+                let answer = Answer::empty(Status::NotModified);
+                return Some(Reply::new(answer, "too many downloads of this device at once"));
+            }
+        }
+    };
+    let mut answer = arduino::image(entry, status, &range);
+    answer.body = Body::Image(Delivery { source, range, place });
+    Some(Reply::new(answer, why))
+}

@@ -1,0 +1,296 @@
+//! Arduino's update clients, `ESP8266HTTPUpdate` and ESP32's `HTTPUpdate`: the same words with
+//! `x-ESP8266-` or `x-ESP32-` before them. AutoConnect downloads with them, Tasmota too.
+
+use std::ops::Range;
+
+use updraft_core::Family;
+
+use crate::catalog::Entry;
+use crate::check_in::{CheckIn, DeviceId, Mode};
+use crate::decide::Decision;
+use crate::digest::Digest;
+use crate::http::{Answer, BadHead, RequestHead, Status};
+
+/// Who sent a request, as far as this dialect can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// A browser, a tool, a catalog client: no updater.
+    Other,
+    /// An updater that tells who it is.
+    Device(Box<CheckIn>),
+    /// An updater that names neither a MAC nor a chip id: after a redirect, for one.
+    Anonymous(Family),
+    /// An updater that asks for a mode nobody knows.
+    UnknownMode(Family),
+}
+
+impl Client {
+    /// Whether this is an updater at all: those get no body with an error.
+    pub(crate) fn is_updater(&self) -> bool {
+        *self != Self::Other
+    }
+
+    /// Who asks, in a word for the log.
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::Other => "client asked",
+            Self::Device(_) => "device asked",
+            Self::Anonymous(_) | Self::UnknownMode(_) => "updater asked",
+        }
+    }
+
+    /// The check-in, if there is one.
+    pub(crate) fn check_in(&self) -> Option<&CheckIn> {
+        match self {
+            Self::Device(check_in) => Some(check_in),
+            _ => None,
+        }
+    }
+}
+
+/// The updaters' User-Agents (`ESP8266httpUpdate.cpp`, `HTTPUpdate.cpp`), each with the prefix of its
+/// header fields.
+const UPDATERS: [(&[u8], Family, &str); 2] = [
+    (b"ESP8266-http-Update", Family::Esp8266, "x-ESP8266-"),
+    (b"ESP32-http-Update", Family::Esp32, "x-ESP32-"),
+];
+
+/// Longest version text taken over from a request. Longer ones are cut: they are only shown and
+/// compared.
+const MAX_VERSION: usize = 128;
+
+/// Reads who sent a request. Identity headers with two values are refused.
+pub(crate) fn read(head: &RequestHead<'_>) -> Result<Client, BadHead> {
+    let agent = head.clear_field("user-agent")?.unwrap_or_default();
+    let Some(&(_, family, prefix)) = UPDATERS.iter().find(|(name, ..)| agent.starts_with(name))
+    else {
+        return Ok(Client::Other);
+    };
+    let fields = Fields::read(head, prefix)?;
+
+    let mac = |field: Option<&str>| field.and_then(|text| text.parse().ok()).map(DeviceId::Mac);
+    let Some(device) = mac(fields.sta_mac)
+        .or_else(|| mac(fields.base_mac))
+        .or_else(|| fields.chip_id.and_then(|text| text.parse().ok()).map(DeviceId::ChipId))
+    else {
+        return Ok(Client::Anonymous(family));
+    };
+    let mode = match fields.mode {
+        None | Some("sketch") => Mode::Sketch,
+        Some("spiffs") => Mode::Filesystem,
+        Some("version") => Mode::Version,
+        Some(_) => return Ok(Client::UnknownMode(family)),
+    };
+    let number = |field: Option<&str>| field.and_then(|text| text.parse().ok());
+    Ok(Client::Device(Box::new(CheckIn {
+        family,
+        device,
+        mode,
+        version: fields
+            .version
+            .filter(|v| !v.is_empty())
+            .map(|v| v.chars().filter(|c| !c.is_control()).take(MAX_VERSION).collect()),
+        sketch_md5: digest(fields.sketch_md5),
+        sketch_sha256: digest(fields.sketch_sha256),
+        sketch_size: number(fields.sketch_size),
+        free_space: number(fields.free_space),
+        chip_size: number(fields.chip_size),
+    })))
+}
+
+fn digest<const N: usize>(field: Option<&str>) -> Option<Digest<N>> {
+    field.and_then(|text| text.parse().ok())
+}
+
+/// The identity fields of a request, found in one pass over its header.
+#[derive(Default)]
+struct Fields<'b> {
+    sta_mac: Option<&'b str>,
+    base_mac: Option<&'b str>,
+    chip_id: Option<&'b str>,
+    mode: Option<&'b str>,
+    version: Option<&'b str>,
+    sketch_md5: Option<&'b str>,
+    sketch_sha256: Option<&'b str>,
+    sketch_size: Option<&'b str>,
+    free_space: Option<&'b str>,
+    chip_size: Option<&'b str>,
+}
+
+impl<'b> Fields<'b> {
+    fn read(head: &RequestHead<'b>, prefix: &str) -> Result<Self, BadHead> {
+        let mut fields = Self::default();
+        for (name, value) in head.fields() {
+            let Some(name) = name
+                .get(..prefix.len())
+                .filter(|start| start.eq_ignore_ascii_case(prefix))
+                .and_then(|_| name.get(prefix.len()..))
+            else {
+                continue;
+            };
+            let Some(slot) = fields.slot(name) else { continue };
+            let value = std::str::from_utf8(value.trim_ascii()).map_err(|_| BadHead::Syntax)?;
+            if slot.is_some_and(|first| first != value) {
+                return Err(BadHead::Conflict);
+            }
+            *slot = Some(value);
+        }
+        Ok(fields)
+    }
+
+    fn slot(&mut self, name: &str) -> Option<&mut Option<&'b str>> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        Some(match name {
+            _ if is("sta-mac") => &mut self.sta_mac,
+            _ if is("base-mac") => &mut self.base_mac,
+            _ if is("chip-id") => &mut self.chip_id,
+            _ if is("mode") => &mut self.mode,
+            _ if is("version") => &mut self.version,
+            _ if is("sketch-md5") => &mut self.sketch_md5,
+            _ if is("sketch-sha256") => &mut self.sketch_sha256,
+            _ if is("sketch-size") => &mut self.sketch_size,
+            _ if is("free-space") => &mut self.free_space,
+            _ if is("chip-size") => &mut self.chip_size,
+            _ => return None,
+        })
+    }
+}
+
+/// The answer to a person, or to a tool, that asks for a device's file.
+pub(crate) fn refuse_person() -> Answer {
+    Answer::text(
+        Status::Forbidden,
+        "Only an ESP8266 or ESP32 HTTP updater can fetch this. The list for people is at /\n",
+    )
+}
+
+/// The head of an answer that sends an image or a part of it; the body comes from `deliver`.
+pub(crate) fn image(entry: &Entry, status: Status, range: &Range<u64>) -> Answer {
+    let answer = Answer::empty(status)
+        .with("Content-Type", "application/octet-stream")
+        .with("Content-Disposition", disposition(entry.path.name()))
+        .with("ETag", etag(entry))
+        .with("Accept-Ranges", "bytes");
+    if status == Status::PartialContent {
+        let last = range.end.saturating_sub(1);
+        let value = format!("bytes {}-{last}/{}", range.start, entry.image.size);
+        answer.with("Content-Range", value)
+    } else {
+        // The MD5 is that of the bytes sent: a part has none.
+        answer.with("x-MD5", entry.image.md5.to_string())
+    }
+}
+
+/// The answer to `mode: version`: the version the device would be sent, else what it runs or says it
+/// runs. Never empty: the client takes that for an error.
+pub(crate) fn version(
+    check_in: &CheckIn,
+    entry: &Entry,
+    runs: Option<&Entry>,
+    decision: &Decision,
+) -> Answer {
+    let refused = matches!(decision, Decision::Refuse(_));
+    let version = Some(entry)
+        .filter(|_| !refused)
+        .and_then(|entry| entry.image.version.as_deref())
+        .or_else(|| runs.and_then(|runs| runs.image.version.as_deref()))
+        .or(check_in.version.as_deref())
+        .unwrap_or("unknown");
+    let answer = Answer::empty(Status::Ok).with("x-version", version);
+    if refused { answer } else { answer.with("x-MD5", entry.image.md5.to_string()) }
+}
+
+/// The entity tag of a file: its SHA-256.
+pub(crate) fn etag(entry: &Entry) -> String {
+    format!("\"{}\"", entry.image.sha256)
+}
+
+/// `Content-Disposition` with the file's name: bare as `updateserver.py` has it, quoted (RFC 9110
+/// section 5.6.4) if it is no token.
+fn disposition(name: &str) -> String {
+    let is_token =
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    if is_token {
+        return format!("attachment; filename={name}");
+    }
+    let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("attachment; filename=\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::ParsedHead;
+
+    fn client(request: &[u8]) -> Result<Client, BadHead> {
+        match RequestHead::parse(request) {
+            ParsedHead::Complete(head, _) => read(&head),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn with_fields(agent: &str, fields: &str) -> Result<Client, BadHead> {
+        client(format!("GET / HTTP/1.0\r\nUser-Agent: {agent}\r\n{fields}\r\n").as_bytes())
+    }
+
+    #[test]
+    fn a_captured_request_says_all_of_this() {
+        let request =
+            include_bytes!("../../../../testdata/wire/arduino_esp8266/httpupdate-sketch.http");
+        let Ok(Client::Device(check_in)) = client(request) else { panic!("no check-in") };
+        assert_eq!(
+            *check_in,
+            CheckIn {
+                family: Family::Esp8266,
+                device: DeviceId::Mac("5C:CF:7F:B1:E0:42".parse().unwrap()),
+                mode: Mode::Sketch,
+                version: Some("1.0.0".into()),
+                sketch_md5: Some("d41d8cd98f00b204e9800998ecf8427e".parse().unwrap()),
+                sketch_sha256: None,
+                sketch_size: Some(400_000),
+                free_space: Some(1_695_744),
+                chip_size: Some(4_194_304),
+            }
+        );
+    }
+
+    #[test]
+    fn identity_falls_back_from_station_to_base_mac_to_chip_id() {
+        let id = |fields: &str| match with_fields("ESP8266-http-Update", fields).unwrap() {
+            Client::Device(check_in) => check_in.device.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let zero = "x-esp8266-sta-mac: 00:00:00:00:00:00\r\n";
+        assert_eq!(
+            id(&format!("{zero}x-ESP8266-base-mac: 5c:cf:7f:00:00:01\r\n")),
+            "5C:CF:7F:00:00:01"
+        );
+        assert_eq!(id(&format!("{zero}x-ESP8266-Chip-ID: 11657282\r\n")), "chip 11657282");
+    }
+
+    #[test]
+    fn an_updater_without_identity_or_with_a_strange_mode_is_told_apart() {
+        assert_eq!(
+            with_fields("ESP32-http-Update", "x-ESP8266-STA-MAC: 5C:CF:7F:B1:E0:42\r\n"),
+            Ok(Client::Anonymous(Family::Esp32))
+        );
+        assert_eq!(
+            with_fields("ESP8266-http-Update", "x-ESP8266-Chip-ID: 1\r\nx-ESP8266-mode: nvs\r\n"),
+            Ok(Client::UnknownMode(Family::Esp8266))
+        );
+        assert_eq!(with_fields("curl/8 ESP8266-http-Update", ""), Ok(Client::Other));
+        assert_eq!(client(b"GET / HTTP/1.0\r\n\r\n"), Ok(Client::Other));
+    }
+
+    #[test]
+    fn names_that_are_no_token_are_quoted() {
+        assert_eq!(disposition("door-1.2.0.bin"), "attachment; filename=door-1.2.0.bin");
+        assert_eq!(disposition("a \"b\".bin"), "attachment; filename=\"a \\\"b\\\".bin\"");
+    }
+
+    #[test]
+    fn two_values_of_one_identity_field_are_refused() {
+        let twice = "x-ESP8266-Chip-ID: 1\r\nX-esp8266-chip-id: 2\r\n";
+        assert_eq!(with_fields("ESP8266-http-Update", twice), Err(BadHead::Conflict));
+    }
+}

@@ -1,0 +1,97 @@
+//! Digests as they travel: hex in any case coming in, lower-case hex going out.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// MD5: 16 bytes.
+pub(crate) type Md5 = Digest<16>;
+/// SHA-256: 32 bytes.
+pub(crate) type Sha256 = Digest<32>;
+
+/// A digest of `N` bytes. Prints and serialises as lower-case hex.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Digest<const N: usize>(pub [u8; N]);
+
+/// A text that is not `2 * N` hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest: it takes {0} hex digits")]
+pub(crate) struct NotADigest(usize);
+
+impl<const N: usize> Digest<N> {
+    /// Reads hex digits of either case.
+    pub(crate) fn from_hex(text: &[u8]) -> Result<Self, NotADigest> {
+        let (pairs, rest) = text.as_chunks::<2>();
+        if pairs.len() != N || !rest.is_empty() {
+            return Err(NotADigest(2 * N));
+        }
+        let mut bytes = [0; N];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = nibble(*high)
+                .zip(nibble(*low))
+                .map_or(Err(NotADigest(2 * N)), |(high, low)| Ok(high << 4 | low))?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+impl<const N: usize> fmt::Display for Digest<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl<const N: usize> fmt::Debug for Digest<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<const N: usize> FromStr for Digest<N> {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        Self::from_hex(text.as_bytes())
+    }
+}
+
+impl<const N: usize> Serialize for Digest<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Digest<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_of_either_case_comes_in_and_lower_case_goes_out() {
+        let md5: Md5 = "D41D8cd98f00b204e9800998ecf8427E".parse().unwrap();
+        assert_eq!(md5.to_string(), "d41d8cd98f00b204e9800998ecf8427e");
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "d41d8cd98f00b204e9800998ecf8427", "g41d8cd98f00b204e9800998ecf8427e"] {
+            assert!(text.parse::<Md5>().is_err(), "{text:?}");
+        }
+    }
+}

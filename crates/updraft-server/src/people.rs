@@ -1,0 +1,142 @@
+//! The people plane: browsers and operators, served by hyper and axum on connections that the device
+//! plane hands over at a request boundary.
+
+pub(crate) mod pages;
+mod rewind;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+use crate::app::App;
+use crate::catalog::Effort;
+use crate::deliver::Outcome;
+use crate::device::request::{Sorted, sort};
+use crate::device::respond::respond;
+use crate::device::stream::Stream;
+use crate::http::{Answer, BadHead, Body as AnswerBody, Method, RequestHead, Status, Version};
+use crate::people::rewind::Rewind;
+use crate::stop::Stop;
+use crate::{deliver, log, router};
+
+/// What handlers of the people plane get: the server's state and whom they serve.
+#[derive(Clone)]
+pub(crate) struct PeopleState {
+    pub(crate) app: Arc<App>,
+    pub(crate) peer: SocketAddr,
+}
+
+/// Serves a connection whose first request, of which `received` are the bytes so far, is a person's.
+pub(crate) async fn serve<S: Stream>(
+    stream: S,
+    received: Vec<u8>,
+    peer: SocketAddr,
+    app: Arc<App>,
+    mut stop: Stop,
+) {
+    let bounds = app.bounds.clone();
+    let router = router::people(PeopleState { app, peer });
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let router = router.clone();
+        async move {
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            let started = Instant::now();
+            let response = router.oneshot(request).await?;
+            log::people(
+                peer,
+                method.as_str(),
+                &path,
+                response.status().as_u16(),
+                started.elapsed(),
+            );
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(bounds.head.to_std())
+        .max_buf_size(bounds.head_size.as_usize().max(8 << 10))
+        .serve_connection(TokioIo::new(Rewind::new(received, stream)), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.requested() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer = %peer.ip(), %error, "a browser's connection ended early");
+    }
+}
+
+/// Answers a device's request on a connection that began as a person's, by the same functions.
+pub(crate) async fn device_fallback(
+    State(PeopleState { app, peer }): State<PeopleState>,
+    request: Request,
+) -> Response {
+    let started = Instant::now();
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let fields = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let method = Method::of(request.method().as_str());
+    let head = RequestHead::new(method, target, Version::Http11, fields.collect());
+    let request = match sort(&head, peer.ip()) {
+        Ok(Sorted::Device(request)) => Arc::new(request),
+        // Every person's URL has a route of its own.
+        Ok(Sorted::People) => return convert(Answer::empty(Status::NotFound)),
+        Err(error) => {
+            let status = match error {
+                BadHead::TooLarge => Status::HeadTooLarge,
+                _ => Status::BadRequest,
+            };
+            log::refused(peer, status.code(), error);
+            return convert(Answer::empty(status));
+        }
+    };
+    let (state, asked) = (Arc::clone(&app), Arc::clone(&request));
+    let reply = tokio::task::spawn_blocking(move || respond(&state, &asked, Effort::Disk)).await;
+    let Ok(Some(mut reply)) = reply else {
+        return convert(Answer::empty(Status::InternalError));
+    };
+    let answer = std::mem::replace(&mut reply.answer, Answer::empty(Status::Ok));
+    reply.answer.status = answer.status;
+    log::request(&request, &reply, Outcome::unconfirmed(None), started.elapsed());
+    convert(answer)
+}
+
+/// Brings an answer into axum's form.
+fn convert(answer: Answer) -> Response {
+    let length = answer.body.len();
+    let mut response = Response::new(match answer.body {
+        AnswerBody::Empty => Body::empty(),
+        AnswerBody::Text(text) => Body::from(text),
+        AnswerBody::Bytes(bytes) => Body::from(bytes),
+        AnswerBody::Image(delivery) => deliver::into_body(delivery),
+    });
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    for (name, value) in answer.fields {
+        // Names are ours; a value that HTTP cannot carry is left out rather than sent broken.
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
+        {
+            headers.insert(name, value);
+        }
+    }
+    if answer.status != Status::NotModified {
+        headers.insert(axum::http::header::CONTENT_LENGTH, length.into());
+    }
+    if answer.close {
+        headers.insert(axum::http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

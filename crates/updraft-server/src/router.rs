@@ -1,0 +1,96 @@
+//! Every URL, grouped by who calls it. Nothing is routed anywhere else.
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::dialect::arduino::Client;
+use crate::http::{Method, Target};
+use crate::people::{PeopleState, device_fallback, pages};
+
+/// What a request target means on the device plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceRoute {
+    /// `GET /_catalog?op=list&path=P`: AutoConnect's list. The query values, decoded.
+    CatalogList { op: Option<Vec<u8>>, path: Option<Vec<u8>> },
+    /// `GET /<path>`: a file of the catalog. The path as sent.
+    CatalogFile { path: Box<str> },
+    /// A method that no device URL has.
+    OtherMethod,
+}
+
+/// Who answers a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Plane {
+    Device(DeviceRoute),
+    People,
+}
+
+/// URLs for people and for operators. An updater never gets one of these.
+const INDEX: &str = "/";
+const STYLE: &str = "/assets/updraft.css";
+const HEALTH: &str = "/healthz";
+
+/// Devices: AutoConnect's list, and everything that is nobody else's, for a file may have any name.
+pub(crate) fn plane(method: Method, target: Target<'_>, client: &Client) -> Plane {
+    if !client.is_updater() && [INDEX, STYLE, HEALTH].iter().any(|url| target.is(url)) {
+        return Plane::People;
+    }
+    Plane::Device(if method == Method::Other {
+        DeviceRoute::OtherMethod
+    } else if target.is("/_catalog") {
+        DeviceRoute::CatalogList { op: target.query("op"), path: target.query("path") }
+    } else {
+        DeviceRoute::CatalogFile { path: target.path().into() }
+    })
+}
+
+/// People and operators. What is none of theirs is a device's, on any connection.
+pub(crate) fn people(state: PeopleState) -> Router {
+    Router::new()
+        // People.
+        .route(INDEX, get(pages::catalog))
+        .route(STYLE, get(pages::style))
+        // Operators.
+        .route(HEALTH, get(pages::health))
+        .fallback(device_fallback)
+        .with_state(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use updraft_core::Family;
+
+    use super::*;
+
+    fn plane_of(target: &str, client: &Client) -> Plane {
+        plane(Method::Get, Target::new(target), client)
+    }
+
+    #[test]
+    fn people_get_their_pages_and_updaters_never_do() {
+        let updater = Client::Anonymous(Family::Esp8266);
+        for url in [INDEX, STYLE, HEALTH, "/?path=fw"] {
+            assert_eq!(plane_of(url, &Client::Other), Plane::People, "{url}");
+            assert!(
+                matches!(plane_of(url, &updater), Plane::Device(DeviceRoute::CatalogFile { .. })),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_catalog_is_exactly_one_url() {
+        let list = |op: &str, path: Option<&str>| {
+            Plane::Device(DeviceRoute::CatalogList {
+                op: Some(op.into()),
+                path: path.map(Into::into),
+            })
+        };
+        assert_eq!(plane_of("/_catalog?op=list&path=.", &Client::Other), list("list", Some(".")));
+        assert_eq!(plane_of("_catalog?op=list", &Client::Other), list("list", None));
+        assert_eq!(
+            plane_of("/_catalog/", &Client::Other),
+            Plane::Device(DeviceRoute::CatalogFile { path: "/_catalog/".into() })
+        );
+    }
+}

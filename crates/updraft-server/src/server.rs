@@ -1,0 +1,322 @@
+//! Starts and stops the server: listeners, one thread with its own runtime per core, signals.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::catalog::Catalog;
+use crate::catalog::watch::Watcher;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::device::connection;
+use crate::stop::{self, Stop};
+
+/// Why the server does not start. Every message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The catalog cannot be read.
+    #[error("cannot use {} as the catalog: {source}", path.display())]
+    Catalog {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data folder cannot be used.
+    #[error("cannot use the data folder {}: {source}", path.display())]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another server uses the data folder.
+    #[error(
+        "another server uses the data folder {}; stop it, or give this one its own with --data",
+        path.display()
+    )]
+    DataInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Somebody listens there already.
+    #[error("port {} is in use on {}; choose another with -p", address.port(), address.ip())]
+    PortInUse {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// A port below 1024 needs a permission.
+    #[error(
+        "no permission to listen on port {}: run as root, or once: setcap cap_net_bind_service=+ep \
+         $(command -v updraft)", address.port()
+    )]
+    PortForbidden {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refused something that every server needs.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs the server until it is told to stop by SIGTERM or SIGINT, then lets downloads end.
+pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
+    raise_descriptor_limit();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let listeners = config
+        .listen
+        .iter()
+        .map(|&address| listen(address, cores, config))
+        .collect::<Result<Vec<_>, _>>()?;
+    let _data = lock_data(&config.data)?;
+    let catalog = Catalog::open(config.catalog.clone(), &config.data, Arc::clone(&clock))
+        .map_err(|source| StartError::Catalog { path: config.catalog.path.clone(), source })?;
+    let catalog = Arc::new(catalog);
+    let app = Arc::new(App::new(config, Arc::clone(&catalog), clock));
+    let (stopper, stop) = stop::channel();
+
+    // One listener of each address to every thread.
+    let mut sockets: Vec<Vec<TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
+    for (address, group) in listeners {
+        announce(address);
+        for (thread, socket) in sockets.iter_mut().zip(group) {
+            thread.push(socket);
+        }
+    }
+    let workers = sockets
+        .into_iter()
+        .enumerate()
+        .map(|(number, sockets)| {
+            let worker = Worker { app: Arc::clone(&app), stop: stop.clone() };
+            thread::Builder::new()
+                .name(format!("serve-{number}"))
+                .spawn(move || worker.run(sockets))
+        })
+        .collect::<io::Result<Vec<JoinHandle<io::Result<usize>>>>>()?;
+    let watcher = Watcher::start(catalog)?;
+
+    wait_for_signal()?;
+    tracing::info!("stopping: waiting up to {} for downloads to end", config.limits.drain);
+    stopper.stop();
+    let mut cut = 0;
+    for worker in workers {
+        match worker.join() {
+            Ok(result) => cut += result?,
+            Err(_) => tracing::error!("a serving thread had failed"),
+        }
+    }
+    drop(watcher);
+    match cut {
+        0 => tracing::info!("stopped"),
+        _ => tracing::warn!("stopped; {cut} connections were cut off"),
+    }
+    Ok(())
+}
+
+fn announce(address: SocketAddr) {
+    let note = if address.ip().is_unspecified() {
+        "; listening on all interfaces, -b ADDR narrows"
+    } else {
+        ""
+    };
+    tracing::info!(%address, "listening on http://{address}/{note}");
+}
+
+/// Lets the process have as many connections as the system allows it.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "cannot raise the limit of open files");
+    }
+}
+
+/// Makes the data folder, for this user alone, and locks it to this process.
+fn lock_data(path: &Path) -> Result<File, StartError> {
+    let problem = |source| StartError::Data { path: path.to_owned(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(problem)?;
+    let permissions = fs::metadata(path).map_err(problem)?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(problem)?;
+    }
+    let lock = File::create(path.join("lock")).map_err(problem)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(problem(source)),
+    }
+}
+
+/// Listens on an address, once for each thread; the kernel shares connections out among them.
+fn listen(
+    address: SocketAddr,
+    count: usize,
+    config: &Config,
+) -> Result<(SocketAddr, Vec<TcpListener>), StartError> {
+    let problem = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortInUse { address },
+        io::ErrorKind::PermissionDenied => StartError::PortForbidden { address },
+        _ => StartError::Listen { address, source },
+    };
+    // With SO_REUSEPORT a second server of the same user would quietly share the port with the first:
+    // one socket without it tells.
+    drop(socket(address, Sharing::Alone, config).map_err(problem)?);
+    let first = socket(address, Sharing::Shared, config).map_err(problem)?;
+    let actual = first.local_addr().map_err(problem)?;
+    let mut all = vec![first];
+    for _ in 1..count {
+        all.push(socket(actual, Sharing::Shared, config).map_err(problem)?);
+    }
+    Ok((actual, all))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    Shared,
+}
+
+/// Connections the kernel keeps waiting for us (it takes less if `net.core.somaxconn` is less).
+const BACKLOG: i32 = 4096;
+
+fn socket(address: SocketAddr, sharing: Sharing, config: &Config) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(sharing == Sharing::Shared)?;
+    socket.set_nonblocking(true)?;
+    // Connections inherit both.
+    socket.set_send_buffer_size(config.delivery.socket_buffer.as_usize())?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Waits until the process is told to end. The second signal ends it at once.
+fn wait_for_signal() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok::<_, io::Error>(())
+    })?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            let (Ok(mut terminate), Ok(mut interrupt)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                return;
+            };
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(1);
+        });
+    })?;
+    Ok(())
+}
+
+/// One thread that serves connections.
+struct Worker {
+    app: Arc<App>,
+    stop: Stop,
+}
+
+impl Worker {
+    /// Serves until told to stop; how many connections had to be cut off then.
+    fn run(self, sockets: Vec<TcpListener>) -> io::Result<usize> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let cut = runtime.block_on(self.serve(sockets))?;
+        // Files being read for connections that are gone are no reason to wait.
+        runtime.shutdown_background();
+        Ok(cut)
+    }
+
+    async fn serve(self, sockets: Vec<TcpListener>) -> io::Result<usize> {
+        // Every connection holds a sender, so the channel ends with the last one of them.
+        let (open, mut ended) = mpsc::channel::<()>(1);
+        let mut accepting = tokio::task::JoinSet::new();
+        for socket in sockets {
+            let socket = tokio::net::TcpListener::from_std(socket)?;
+            accepting.spawn(accept(socket, Arc::clone(&self.app), self.stop.clone(), open.clone()));
+        }
+        while accepting.join_next().await.is_some() {}
+        let connections = open.downgrade();
+        drop(open);
+        let drain = self.app.bounds.drain.to_std();
+        match timeout(drain, ended.recv()).await {
+            Ok(_) => Ok(0),
+            Err(_) => Ok(connections.strong_count()),
+        }
+    }
+}
+
+/// Accepts connections until told to stop; then those that the kernel has accepted already.
+async fn accept(
+    listener: tokio::net::TcpListener,
+    app: Arc<App>,
+    mut stop: Stop,
+    open: mpsc::Sender<()>,
+) {
+    let serve = |stream: TcpStream, peer: SocketAddr, stop: Stop| {
+        let Some(place) = app.limits.connect(peer.ip()) else {
+            tracing::warn!(peer = %peer.ip(), "closed: too many connections from this address");
+            return;
+        };
+        let (app, open) = (Arc::clone(&app), open.clone());
+        tokio::spawn(async move {
+            connection::serve(stream, peer, app, stop).await;
+            drop((place, open));
+        });
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.requested() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve(stream, peer, stop.clone()),
+            Err(error) => {
+                // Out of descriptors or memory: what is open has to end first.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    // What the kernel has accepted already gets an answer: nothing tells those devices to come again.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, peer)) = listener.accept() {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            serve(stream, peer, stop.clone());
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The word that the server is to stop, for everything that waits.
+
+use tokio::sync::watch;
+
+/// Tells the server's tasks to stop. Dropping it does, too.
+pub(crate) struct Stopper(watch::Sender<bool>);
+
+/// Hears of it.
+#[derive(Clone)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+/// A stopper, and what it tells.
+pub(crate) fn channel() -> (Stopper, Stop) {
+    let (stopper, stop) = watch::channel(false);
+    (Stopper(stopper), Stop(stop))
+}
+
+impl Stopper {
+    pub(crate) fn stop(self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// Waits until the server is to stop; forever, if it never is.
+    pub(crate) async fn requested(&mut self) {
+        // An error means that the stopper is gone, and the server with it.
+        drop(self.0.wait_for(|stop| *stop).await);
+    }
+
+    /// Whether the server is to stop.
+    pub(crate) fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+}
