@@ -467,6 +467,17 @@ impl fmt::Display for FlashMode {
     }
 }
 
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Esp8266 { length } => write!(f, "Arduino ESP8266, {length} bytes"),
+            Self::ArduinoEsp32 => f.write_str("Arduino ESP32"),
+            Self::SecureBootV2 => f.write_str("secure boot v2"),
+            Self::SecureBootV1 => f.write_str("secure boot v1"),
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

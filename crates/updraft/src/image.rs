@@ -1,0 +1,20 @@
+//! `updraft image`: what can be done with a firmware file on this computer.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+mod info;
+
+/// `updraft image ...`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Say what firmware files are.
+    Info(info::InfoArgs),
+}
+
+/// Runs the command; what it says goes to `out`.
+pub(crate) fn run(command: &ImageCommand, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match command {
+        ImageCommand::Info(args) => info::run(args, out),
+    }
+}
