@@ -335,6 +335,9 @@ impl Locks {
 impl Entry {
     /// What a device that reported one of this image's digests runs.
     pub(crate) fn as_running(&self, check_in: &CheckIn) -> Running<'_> {
-        Running { image: &self.image, flash_mode: self.image.running_as(check_in).flatten() }
+        Running {
+            image: &self.image,
+            flash_mode: self.image.running_as(check_in).and_then(|running| running.flash_mode),
+        }
     }
 }

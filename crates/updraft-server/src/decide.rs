@@ -273,3 +273,253 @@ impl fmt::Display for Decision {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use updraft_core::Chip;
+
+    use super::*;
+    use crate::check_in::DeviceId;
+    use crate::digest::{Digest, Md5};
+
+    const CLOSED: Policy = Policy { gate: Gate::Closed, same: Same::NotModified };
+
+    fn image() -> Image {
+        Image {
+            kind: "ESP8266 sketch".into(),
+            target: Target::Sketch,
+            chip: Some(Chip::Esp8266),
+            size: 400_000,
+            inflated: None,
+            flash_size: Some(4 << 20),
+            flash_mode: Some(2),
+            signed: false,
+            version: None,
+            md5: Digest([9; 16]),
+            sha256: Digest([9; 32]),
+            running_md5: (0..4).map(|mode| Digest([mode; 16])).collect(),
+            running_sha256: None,
+        }
+    }
+
+    fn esp32_image(chip: Chip) -> Image {
+        Image {
+            kind: "ESP32 application".into(),
+            chip: Some(chip),
+            running_md5: vec![Digest([50; 16])],
+            running_sha256: Some(Digest([51; 32])),
+            ..image()
+        }
+    }
+
+    fn device() -> CheckIn {
+        CheckIn {
+            family: Family::Esp8266,
+            device: DeviceId::ChipId(1),
+            mode: Mode::Sketch,
+            version: Some("1.0.0".into()),
+            sketch_md5: Some(Digest([77; 16])),
+            sketch_sha256: None,
+            sketch_size: Some(400_000),
+            free_space: Some(1_695_744),
+            chip_size: Some(4 << 20),
+        }
+    }
+
+    fn esp32() -> CheckIn {
+        CheckIn { family: Family::Esp32, free_space: Some(0x14_0000), ..device() }
+    }
+
+    fn reason(check_in: &CheckIn, image: &Image) -> Option<Reason> {
+        match decide_file(check_in, image, None, CLOSED) {
+            Decision::Refuse(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_file_that_fits_is_offered() {
+        assert_eq!(decide_file(&device(), &image(), None, CLOSED), Decision::Offer(Note::None));
+        let image = esp32_image(Chip::Esp32S3);
+        assert_eq!(decide_file(&esp32(), &image, None, CLOSED), Decision::Offer(Note::None));
+    }
+
+    #[test]
+    fn a_device_that_runs_the_file_in_any_flash_mode_is_up_to_date() {
+        for mode in 0..4 {
+            let check_in = CheckIn { sketch_md5: Some(Digest([mode; 16])), ..device() };
+            assert_eq!(decide_file(&check_in, &image(), None, CLOSED), Decision::UpToDate);
+            let resend = Policy { same: Same::Resend, ..CLOSED };
+            assert_eq!(decide_file(&check_in, &image(), None, resend), Decision::Offer(Note::None));
+        }
+    }
+
+    #[test]
+    fn on_an_esp32_the_appended_digest_goes_before_the_md5() {
+        let image = esp32_image(Chip::Esp32);
+        let md5: Option<Md5> = Some(Digest([50; 16]));
+        let same = CheckIn { sketch_sha256: Some(Digest([51; 32])), sketch_md5: None, ..esp32() };
+        assert_eq!(decide_file(&same, &image, None, CLOSED), Decision::UpToDate);
+        let only_md5 = CheckIn { sketch_md5: md5, ..esp32() };
+        assert_eq!(decide_file(&only_md5, &image, None, CLOSED), Decision::UpToDate);
+        let other = CheckIn { sketch_sha256: Some(Digest([52; 32])), sketch_md5: md5, ..esp32() };
+        assert_eq!(decide_file(&other, &image, None, CLOSED), Decision::Offer(Note::None));
+    }
+
+    #[test]
+    fn tasmota_and_filesystem_requests_are_never_told_that_they_are_up_to_date() {
+        let same = CheckIn { sketch_md5: Some(Digest([2; 16])), ..device() };
+        let tasmota = CheckIn { version: Some("13.4.0(tasmota)".into()), ..same.clone() };
+        assert_eq!(decide_file(&tasmota, &image(), None, CLOSED), Decision::Offer(Note::None));
+        let filesystem = Image { target: Target::Filesystem, chip: None, ..image() };
+        let check_in = CheckIn { mode: Mode::Filesystem, ..same };
+        assert_eq!(decide_file(&check_in, &filesystem, None, CLOSED), Decision::Offer(Note::None));
+        for version in ["1.2.3", "(x)", "1.2.3()", "a.b(c)", "1(x)"] {
+            assert!(!is_tasmota(version), "{version}");
+        }
+    }
+
+    #[test]
+    fn each_contradiction_has_its_own_reason() {
+        let check = |check_in: CheckIn, image: Image, expect: Reason| {
+            assert_eq!(reason(&check_in, &image), Some(expect));
+        };
+        check(esp32(), image(), Reason::Family(Family::Esp8266));
+        check(device(), esp32_image(Chip::Esp32), Reason::Family(Family::Esp32));
+        let boot_loader = Image { target: Target::Never("a boot loader".into()), ..image() };
+        check(device(), boot_loader, Reason::NotOta("a boot loader".into()));
+        let filesystem = Image { target: Target::Filesystem, chip: None, ..image() };
+        check(device(), filesystem.clone(), Reason::FilesystemForSketch);
+        let wants_filesystem = CheckIn { mode: Mode::Filesystem, ..device() };
+        check(wants_filesystem.clone(), image(), Reason::SketchForFilesystem);
+        let unknown_gzip =
+            Image { target: Target::Unrecognised, inflated: Some(9), chip: None, ..image() };
+        check(wants_filesystem, unknown_gzip.clone(), Reason::GzipForFilesystem);
+        check(esp32(), unknown_gzip, Reason::GzipForEsp32);
+        let small_chip = CheckIn { chip_size: Some(1 << 20), ..device() };
+        check(small_chip, image(), Reason::FlashSize { image: 4 << 20, chip: 1 << 20 });
+        let one_partition = CheckIn { free_space: Some(0), ..esp32() };
+        check(one_partition, esp32_image(Chip::Esp32), Reason::NoOtaPartition);
+    }
+
+    #[test]
+    fn room_is_counted_in_sectors_on_the_esp8266_and_in_bytes_on_the_esp32() {
+        let of = |size| Image { size, ..image() };
+        let check_in = CheckIn { free_space: Some(491_520), ..device() };
+        assert_eq!(reason(&check_in, &of(490_000)), None);
+        assert_eq!(reason(&check_in, &of(491_520)), None);
+        let too_large = Reason::TooLarge { needs: 495_616, free: 491_520 };
+        assert_eq!(reason(&check_in, &of(491_521)), Some(too_large));
+
+        let of = |size| Image { size, ..esp32_image(Chip::Esp32) };
+        assert_eq!(reason(&esp32(), &of(0x14_0000)), None);
+        let too_large = Reason::TooLarge { needs: 0x14_0001, free: 0x14_0000 };
+        assert_eq!(reason(&esp32(), &of(0x14_0001)), Some(too_large));
+    }
+
+    #[test]
+    fn a_gzip_must_have_room_to_inflate() {
+        // 4m3m: one MiB for both. Old sketch 400,000 bytes (401,408 in sectors) leaves 647,168.
+        let check_in = CheckIn { free_space: Some(647_168), ..device() };
+        let gzip = |inflated| Image { size: 300_000, inflated: Some(inflated), ..image() };
+        // Staged at 1,048,576 - 303,104 = 745,472.
+        assert_eq!(reason(&check_in, &gzip(745_472)), None);
+        assert_eq!(
+            reason(&check_in, &gzip(745_473)),
+            Some(Reason::NoRoomToInflate { needs: 749_568, start: 745_472 })
+        );
+    }
+
+    #[test]
+    fn what_the_device_is_known_to_run_says_more() {
+        let decide = |image: &Image, running: &Image, flash_mode, check_in: &CheckIn| {
+            let running = Running { image: running, flash_mode };
+            match decide_file(check_in, image, Some(running), CLOSED) {
+                Decision::Refuse(reason) => Some(reason),
+                _ => None,
+            }
+        };
+        let (s3, c3) = (esp32_image(Chip::Esp32S3), esp32_image(Chip::Esp32C3));
+        let expect = Reason::Chip { image: Chip::Esp32S3, device: Chip::Esp32C3 };
+        assert_eq!(decide(&s3, &c3, None, &esp32()), Some(expect));
+        let signed = Image { signed: true, ..image() };
+        assert_eq!(decide(&signed, &image(), Some(0), &device()), Some(Reason::SignedMode));
+        assert_eq!(decide(&signed, &image(), Some(2), &device()), None);
+        let gzip = Image { inflated: Some(400_000), ..image() };
+        assert_eq!(decide(&gzip, &image(), Some(3), &device()), Some(Reason::GzipMode));
+        assert_eq!(decide(&image(), &image(), Some(3), &device()), None);
+    }
+
+    #[test]
+    fn what_is_not_recognised_is_sent_with_a_note_and_open_gates_tell() {
+        let unknown = Image { target: Target::Unrecognised, chip: None, ..image() };
+        assert_eq!(
+            decide_file(&device(), &unknown, None, CLOSED),
+            Decision::Offer(Note::Unrecognised)
+        );
+        let open = Policy { gate: Gate::Open, ..CLOSED };
+        assert_eq!(
+            decide_file(&esp32(), &image(), None, open),
+            Decision::Offer(Note::GateOff(Reason::Family(Family::Esp8266)))
+        );
+    }
+
+    prop_compose! {
+        fn any_image()(
+            target in prop_oneof![
+                Just(Target::Sketch), Just(Target::Filesystem), Just(Target::Unrecognised),
+                Just(Target::Never("no".into())),
+            ],
+            chip in prop_oneof![
+                Just(None), Just(Some(Chip::Esp8266)), Just(Some(Chip::Esp32)),
+                Just(Some(Chip::Esp32C3)),
+            ],
+            size: u64,
+            inflated: Option<u64>,
+            flash_size: Option<u32>,
+            flash_mode: Option<u8>,
+            signed: bool,
+        ) -> Image {
+            Image { target, chip, size, inflated, flash_size, flash_mode, signed, ..image() }
+        }
+    }
+
+    prop_compose! {
+        fn any_check_in()(
+            esp8266: bool,
+            mode in prop_oneof![Just(Mode::Sketch), Just(Mode::Filesystem), Just(Mode::Version)],
+            digest in 0_u8..8,
+            sketch_size: Option<u64>,
+            free_space: Option<u64>,
+            chip_size: Option<u64>,
+        ) -> CheckIn {
+            let family = if esp8266 { Family::Esp8266 } else { Family::Esp32 };
+            let sketch_md5 = Some(Digest([digest; 16]));
+            CheckIn { family, mode, sketch_md5, sketch_size, free_space, chip_size, ..device() }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_in_no_known_contradiction_is_offered(
+            check_in in any_check_in(), image in any_image(), mode: Option<u8>,
+        ) {
+            let running = Running { image: &image, flash_mode: mode };
+            for running in [None, Some(running)] {
+                let decision = decide_file(&check_in, &image, running, CLOSED);
+                prop_assert_eq!(&decision, &decide_file(&check_in, &image, running, CLOSED));
+                if matches!(decision, Decision::Offer(_)) {
+                    prop_assert!(!matches!(image.target, Target::Never(_)));
+                    prop_assert!(image.family().is_none_or(|family| family == check_in.family));
+                    if check_in.mode != Mode::Filesystem {
+                        prop_assert!(check_in.free_space.is_none_or(|free| image.size <= free));
+                        prop_assert!(image.target != Target::Filesystem);
+                    } else {
+                        prop_assert!(image.target != Target::Sketch);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -32,7 +32,7 @@ pub fn read_request(bytes: &[u8]) {
         if let Ok(device::request::Sorted::Device(request)) =
             device::request::sort(&head, std::net::Ipv4Addr::LOCALHOST.into())
         {
-            drop(http::range::parse(request.range.as_deref(), 1 << 20));
+            let _ = http::range::parse(request.range.as_deref(), 1 << 20);
             if let router::DeviceRoute::CatalogFile { path } = &request.route {
                 drop(catalog::CatalogPath::from_target(path));
             }

@@ -127,9 +127,10 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
         }
     }
     drop(watcher);
-    match cut {
-        0 => tracing::info!("stopped"),
-        _ => tracing::warn!("stopped; {cut} connections were cut off"),
+    if cut == 0 {
+        tracing::info!("stopped");
+    } else {
+        tracing::warn!("stopped; {cut} connections were cut off");
     }
     Ok(())
 }

@@ -98,17 +98,24 @@ impl Image {
         self.inflated.is_some()
     }
 
-    /// How a device that checks in runs this image: `None` if it does not, else byte 2 of the header
-    /// in its flash (`None` on the ESP32, which writes what it gets). The appended SHA-256 goes
-    /// before the MD5.
-    pub(crate) fn running_as(&self, check_in: &CheckIn) -> Option<Option<u8>> {
+    /// How a device that checks in runs this image, if it does. The appended SHA-256 goes before the
+    /// MD5.
+    pub(crate) fn running_as(&self, check_in: &CheckIn) -> Option<RunningAs> {
         if let (Some(reported), Some(ours)) = (check_in.sketch_sha256, self.running_sha256) {
-            return (reported == ours).then_some(None);
+            return (reported == ours).then_some(RunningAs { flash_mode: None });
         }
         let reported = check_in.sketch_md5?;
-        let mode = self.running_md5.iter().position(|&md5| md5 == reported)?;
-        Some((self.running_md5.len() > 1).then_some(u8::try_from(mode).ok()).flatten())
+        let place = self.running_md5.iter().position(|&md5| md5 == reported)?;
+        let by_mode = self.running_md5.len() > 1;
+        Some(RunningAs { flash_mode: u8::try_from(place).ok().filter(|_| by_mode) })
     }
+}
+
+/// How an image stands in the flash of a device that runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunningAs {
+    /// Byte 2 of its header, which an ESP8266 rewrites; `None` on the ESP32, which does not.
+    pub(crate) flash_mode: Option<u8>,
 }
 
 /// Chips are kept by name.
@@ -117,7 +124,11 @@ mod chip_name {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use updraft_core::Chip;
 
-    #[expect(clippy::ref_option, reason = "serde's `with` hands over references")]
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `with` hands over references"
+    )]
     pub(super) fn serialize<S: Serializer>(chip: &Option<Chip>, to: S) -> Result<S::Ok, S::Error> {
         chip.map(Chip::name).serialize(to)
     }

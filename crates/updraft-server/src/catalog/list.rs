@@ -147,6 +147,10 @@ fn render(rows: &[Row], list_gzip: bool, zone: &TimeZone) -> String {
     json
 }
 
+#[expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "AutoConnect's `bin` is lower case only, as its own server has it"
+)]
 fn entry_type(entry: &Entry, list_gzip: bool) -> &'static str {
     let name = entry.path.name();
     let selectable = name.ends_with(".bin") || (list_gzip && name.ends_with(".bin.gz"));

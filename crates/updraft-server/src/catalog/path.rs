@@ -35,7 +35,7 @@ impl CatalogPath {
         Self::from_bytes(&percent_decode(path))
     }
 
-    /// Reads a decoded path as devices spell it: `.`, `fw`, `/fw`, `./fw`, `fw/` and `` are all fine.
+    /// Reads a decoded path as devices spell it: `.`, `fw`, `/fw`, `./fw` and `fw/` are all fine.
     pub(crate) fn from_bytes(path: &[u8]) -> Result<Self, BadPath> {
         let path = std::str::from_utf8(path).map_err(|_| BadPath::Impossible)?;
         if path.len() > MAX_LENGTH || path.chars().any(char::is_control) {

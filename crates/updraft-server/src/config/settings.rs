@@ -227,22 +227,29 @@ fn one_line(error: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::net::SocketAddr;
 
     use super::*;
     use crate::config::{ByteSize, Span};
 
-    impl Env for HashMap<&str, &str> {
+    struct Variables(HashMap<&'static str, &'static str>);
+
+    impl Env for Variables {
         fn var(&self, name: &str) -> Option<String> {
-            self.get(name).map(|value| (*value).to_owned())
+            self.0.get(name).map(|value| (*value).to_owned())
         }
     }
 
-    fn load(file: &str, env: &[(&str, &str)], overrides: Overrides) -> Result<Config, String> {
+    fn load(
+        file: &str,
+        env: &[(&'static str, &'static str)],
+        overrides: Overrides,
+    ) -> Result<Config, String> {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("updraft.toml");
         std::fs::write(&config, file).unwrap();
         let catalog = overrides.catalog.clone().unwrap_or_else(|| dir.path().to_owned());
-        let env: HashMap<_, _> = env.iter().copied().collect();
+        let env = Variables(env.iter().copied().collect());
         let overrides = Overrides { config: Some(config), catalog: Some(catalog), ..overrides };
         Config::load(overrides, &env).map_err(|error| error.to_string())
     }
@@ -256,17 +263,15 @@ mod tests {
             ("UPDRAFT_CATALOG_GATE", "no"),
         ];
         let config = load(file, &env, Overrides::default()).unwrap();
-        assert_eq!(config.listen.iter().map(SocketPort::port).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(config.listen.iter().map(SocketAddr::port).collect::<Vec<_>>(), [2, 3]);
         assert_eq!(config.limits.idle, Span::seconds(7));
         assert_eq!(config.limits.head, Span::seconds(6));
         assert_eq!(config.policy.gate, Gate::Open);
         assert_eq!(config.log.level, LogLevel::Debug);
         let config =
             load(file, &env, Overrides { ports: vec![4], ..Overrides::default() }).unwrap();
-        assert_eq!(config.listen.iter().map(SocketPort::port).collect::<Vec<_>>(), [4]);
+        assert_eq!(config.listen.iter().map(SocketAddr::port).collect::<Vec<_>>(), [4]);
     }
-
-    use std::net::SocketAddr as SocketPort;
 
     #[test]
     fn the_example_file_says_the_defaults() {
@@ -293,7 +298,7 @@ mod tests {
 
     #[test]
     fn bad_values_are_named() {
-        let check = |file: &str, env: &[(&str, &str)], expect: &str| {
+        let check = |file: &str, env: &[(&'static str, &'static str)], expect: &str| {
             let error = load(file, env, Overrides::default()).unwrap_err();
             assert!(error.contains(expect), "{error:?} does not say {expect:?}");
         };

@@ -235,8 +235,7 @@ mod tests {
 
     #[test]
     fn a_captured_request_says_all_of_this() {
-        let request =
-            include_bytes!("../../../../testdata/wire/arduino_esp8266/httpupdate-sketch.http");
+        let request = include_bytes!("../../../../testdata/wire/arduino_esp8266/sketch.http");
         let Ok(Client::Device(check_in)) = client(request) else { panic!("no check-in") };
         assert_eq!(
             *check_in,

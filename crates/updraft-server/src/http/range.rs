@@ -50,7 +50,8 @@ mod tests {
     use super::*;
 
     fn check(header: &str, expect: Asked) {
-        assert_eq!(parse(Some(header.as_bytes()), 100), expect, "{header}");
+        let asked = parse(Some(header.as_bytes()), 100);
+        assert_eq!((header, asked), (header, expect));
     }
 
     #[test]
