@@ -1,0 +1,298 @@
+//! The real binary on a free port, a folder of its own to serve, and plain TCP to talk to it with.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How long a test waits for what must come. Reached only when a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a server is to be started with.
+pub(crate) struct Setup {
+    dir: tempfile::TempDir,
+    args: Vec<String>,
+    config: String,
+    env: Vec<(String, String)>,
+    settle: &'static str,
+}
+
+/// A running server. Killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+    dir: tempfile::TempDir,
+    log: Arc<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<Value>>,
+    more: Condvar,
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Status line and header block as sent.
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// What the first read brought.
+    pub(crate) first_read: Vec<u8>,
+}
+
+/// A server on an empty catalog with its defaults, but that files count as complete at once.
+pub(crate) fn setup() -> Setup {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("fw")).unwrap();
+    Setup { dir, args: Vec::new(), config: String::new(), env: Vec::new(), settle: "0s" }
+}
+
+impl Setup {
+    /// Puts a file into the catalog; folders in its name are made.
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.catalog().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    /// The folder that will be served.
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.dir.path().join("fw")
+    }
+
+    /// A folder for the test's own use, beside the catalog.
+    pub(crate) fn beside(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Adds command-line arguments; a later one goes before an earlier.
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|&arg| arg.to_owned()));
+        self
+    }
+
+    /// Sets the content of `updraft.toml`.
+    pub(crate) fn config(mut self, toml: &str) -> Self {
+        self.config = toml.to_owned();
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// How long a file must be unchanged to count as complete.
+    pub(crate) fn settle(mut self, settle: &'static str) -> Self {
+        self.settle = settle;
+        self
+    }
+
+    fn command(&self) -> Command {
+        let config = self.dir.path().join("updraft.toml");
+        fs::write(&config, &self.config).unwrap();
+        let mut command = updraft();
+        command.arg("serve").arg("--config").arg(config);
+        command.args(["-b", "127.0.0.1", "-l", "debug", "--log-format", "json"]);
+        if !self.args.iter().any(|arg| arg == "-p") {
+            command.args(["-p", "0"]);
+        }
+        if !self.args.iter().any(|arg| arg == "-d") {
+            command.arg("-d").arg(self.catalog());
+        }
+        if !self.args.iter().any(|arg| arg == "--data") {
+            command.arg("--data").arg(self.dir.path().join("data"));
+        }
+        command.env("UPDRAFT_CATALOG_SETTLE", self.settle);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.args(&self.args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a server that must not start, and waits for its end.
+    pub(crate) fn refused(self) -> Output {
+        self.command().output().unwrap()
+    }
+
+    /// Starts the server and waits until it listens.
+    pub(crate) fn start(self) -> Server {
+        let mut child = self.command().stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Log::default());
+        let (stderr, keep) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                keep.lines.lock().unwrap().push(value);
+                keep.more.notify_all();
+            }
+        });
+        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), dir: self.dir, log };
+        let line = server
+            .logged(|line| line["message"].as_str().is_some_and(|m| m.starts_with("listening")));
+        server.address = line["address"].as_str().unwrap().parse().unwrap();
+        server
+    }
+}
+
+impl Server {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The folder it serves.
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.dir.path().join("fw")
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A connection to it that gives up after [`PATIENCE`].
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends a request over a connection of its own and reads until the server closes.
+    pub(crate) fn send(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut stream = self.connect();
+        stream.write_all(request.as_ref()).unwrap();
+        read_answer(&mut stream)
+    }
+
+    /// A GET of HTTP/1.0 with these header lines, each ended by CR LF.
+    pub(crate) fn get(&self, target: &str, fields: &str) -> Answer {
+        self.send(format!("GET {target} HTTP/1.0\r\n{fields}\r\n"))
+    }
+
+    /// Waits for a log line, past or to come.
+    pub(crate) fn logged(&self, matches: impl Fn(&Value) -> bool) -> Value {
+        let lines = self.log.lines.lock().unwrap();
+        let find = |lines: &[Value]| lines.iter().find(|line| matches(line)).cloned();
+        let (lines, timeout) = self
+            .log
+            .more
+            .wait_timeout_while(lines, PATIENCE, |lines| find(lines).is_none())
+            .unwrap();
+        assert!(!timeout.timed_out(), "no such line among {lines:#?}");
+        find(&lines).unwrap()
+    }
+
+    /// Waits for the log line of a request for that path.
+    pub(crate) fn logged_request(&self, asked: &str) -> Value {
+        self.logged(|line| line["asked"] == asked)
+    }
+
+    /// Tells it to stop, as a service manager does.
+    pub(crate) fn terminate(&self) {
+        let killed = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Waits for its end, and says with which exit code it came.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Answer {
+    /// The value of a header field, which must be there once.
+    pub(crate) fn field(&self, name: &str) -> &str {
+        let values = self.fields(name);
+        assert_eq!(values.len(), 1, "{name} in {}", self.head);
+        values[0]
+    }
+
+    /// All values of a header field.
+    pub(crate) fn fields(&self, name: &str) -> Vec<&str> {
+        self.head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(": "))
+            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+            .collect()
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// Reads an answer until the server closes the connection.
+pub(crate) fn read_answer(stream: &mut TcpStream) -> Answer {
+    let mut bytes = vec![0; 64 * 1024];
+    let length = stream.read(&mut bytes).expect("an answer");
+    bytes.truncate(length);
+    let first_read = bytes.clone();
+    stream.read_to_end(&mut bytes).expect("the whole answer");
+    // Closing our side tells the server that everything arrived.
+    let _ = stream.shutdown(Shutdown::Both);
+    parse_answer(&bytes, first_read)
+}
+
+/// Takes an answer apart.
+pub(crate) fn parse_answer(bytes: &[u8], first_read: Vec<u8>) -> Answer {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("the end of a head");
+    let head = String::from_utf8(bytes[..end + 2].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    Answer { status, head, body: bytes[end + 4..].to_vec(), first_read }
+}
+
+/// The command under test.
+pub(crate) fn updraft() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_updraft"));
+    command.env_remove("UPDRAFT_CONFIG");
+    command
+}
+
+/// A captured or written request of `testdata/wire`, asking for `target` instead of what it asked.
+pub(crate) fn wire(name: &str, target: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/wire").join(name);
+    let text = String::from_utf8(fs::read(&path).unwrap()).unwrap();
+    let (line, rest) = text.split_once("\r\n").unwrap();
+    let mut words = line.split(' ');
+    let (method, _, version) = (words.next().unwrap(), words.next(), words.next().unwrap());
+    format!("{method} {target} {version}\r\n{rest}").into_bytes()
+}
+
+/// The header lines by which an ESP8266 updater is heard.
+pub(crate) const ESP8266: &str = "User-Agent: ESP8266-http-Update\r\n\
+     x-ESP8266-STA-MAC: 5C:CF:7F:B1:E0:42\r\n\
+     x-ESP8266-free-space: 1695744\r\n\
+     x-ESP8266-sketch-size: 400000\r\n\
+     x-ESP8266-sketch-md5: d41d8cd98f00b204e9800998ecf8427e\r\n\
+     x-ESP8266-chip-size: 4194304\r\n\
+     x-ESP8266-mode: sketch\r\n";
+
+/// The header lines by which an ESP32 updater is heard.
+pub(crate) const ESP32: &str = "User-Agent: ESP32-http-Update\r\n\
+     x-ESP32-STA-MAC: 24:0A:C4:00:00:01\r\n\
+     x-ESP32-free-space: 1310720\r\n\
+     x-ESP32-sketch-size: 900000\r\n\
+     x-ESP32-chip-size: 4194304\r\n\
+     x-ESP32-mode: sketch\r\n";

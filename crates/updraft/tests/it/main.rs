@@ -1,0 +1,10 @@
+//! The `updraft` command from end to end.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod catalog;
+mod downloads;
+mod faults;
+mod harness;
+mod image_info;
+mod start;
