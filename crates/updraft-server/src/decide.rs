@@ -512,11 +512,11 @@ mod tests {
                 if matches!(decision, Decision::Offer(_)) {
                     prop_assert!(!matches!(image.target, Target::Never(_)));
                     prop_assert!(image.family().is_none_or(|family| family == check_in.family));
-                    if check_in.mode != Mode::Filesystem {
+                    if check_in.mode == Mode::Filesystem {
+                        prop_assert!(image.target != Target::Sketch);
+                    } else {
                         prop_assert!(check_in.free_space.is_none_or(|free| image.size <= free));
                         prop_assert!(image.target != Target::Filesystem);
-                    } else {
-                        prop_assert!(image.target != Target::Sketch);
                     }
                 }
             }

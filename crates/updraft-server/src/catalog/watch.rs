@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::catalog::image::Target;
 use crate::catalog::path::CatalogPath;
-use crate::catalog::{Catalog, Effort, Found};
+use crate::catalog::{Absent, Catalog, Effort, Found};
 
 /// Sub-folders nested deeper are served, but not scanned or watched.
 const MAX_DEPTH: usize = 16;
@@ -57,6 +57,8 @@ struct Watch<'c> {
     /// `None` where the kernel watches nothing (or no more) for us.
     inotify: Option<OwnedFd>,
     folders: HashMap<i32, CatalogPath>,
+    /// Files that were not complete when they were looked at.
+    settling: Vec<CatalogPath>,
 }
 
 impl<'c> Watch<'c> {
@@ -64,24 +66,35 @@ impl<'c> Watch<'c> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .inspect_err(|error| tracing::warn!(%error, "cannot watch the catalog"))
             .ok();
-        Self { catalog, stop, inotify, folders: HashMap::new() }
+        Self { catalog, stop, inotify, folders: HashMap::new(), settling: Vec::new() }
     }
 
     fn run(mut self) {
-        let counts = self.scan(CatalogPath::root());
-        tracing::info!(
-            images = counts.images,
-            others = counts.others,
-            "catalog {}: {} images, {} other files",
-            self.catalog.root().display(),
-            counts.images,
-            counts.others,
-        );
+        self.scan(CatalogPath::root());
+        self.report();
         while !self.stop.load(Ordering::Acquire) {
             self.catalog.save();
             self.wait();
             self.read_events();
+            let settling = std::mem::take(&mut self.settling);
+            self.inspect_all(settling);
         }
+    }
+
+    /// Says what the catalog holds.
+    fn report(&self) {
+        let index = self.catalog.read_index();
+        let files = index.files.len();
+        let of_target = |target| index.files.values().filter(|e| e.image.target == target).count();
+        let (sketches, unrecognised) = (of_target(Target::Sketch), of_target(Target::Unrecognised));
+        tracing::info!(
+            files,
+            sketches,
+            unrecognised,
+            settling = self.settling.len(),
+            "catalog {}: {sketches} of {files} files are firmware for updates over the air",
+            self.catalog.root().display(),
+        );
     }
 
     fn wait(&self) {
@@ -96,8 +109,8 @@ impl<'c> Watch<'c> {
         for event in self.pending() {
             match event {
                 Event::Closed(path) => self.catalog.closed(&path),
-                Event::NewFolder(path) => drop(self.scan(path)),
-                Event::Overflow => drop(self.scan(CatalogPath::root())),
+                Event::NewFolder(path) => self.scan(path),
+                Event::Overflow => self.scan(CatalogPath::root()),
             }
         }
     }
@@ -129,8 +142,8 @@ impl<'c> Watch<'c> {
         events
     }
 
-    /// Watches a folder and all below it, and inspects every file there, on all cores.
-    fn scan(&mut self, from: CatalogPath) -> Counts {
+    /// Watches a folder and all below it, and inspects every file there.
+    fn scan(&mut self, from: CatalogPath) {
         let mut files = Vec::new();
         let mut folders = vec![from];
         while let Some(folder) = folders.pop() {
@@ -138,32 +151,31 @@ impl<'c> Watch<'c> {
             self.watch(&folder);
             let Ok((names, _)) = self.catalog.folder.names(&folder) else { continue };
             for path in names.iter().filter_map(|name| folder.child(name).ok()) {
-                if self.catalog.rules.serves(path.name()) {
-                    files.push(path);
-                } else if path.as_str().split('/').count() <= MAX_DEPTH
+                if path.as_str().split('/').count() <= MAX_DEPTH
                     && !self.catalog.folder.location(&path).is_symlink()
                     && self.catalog.folder.is_folder(&path)
                 {
                     folders.push(path);
+                } else if self.catalog.rules.serves(path.name()) {
+                    files.push(path);
                 }
             }
         }
-        self.inspect_all(files)
+        self.inspect_all(files);
     }
 
-    fn inspect_all(&self, files: Vec<CatalogPath>) -> Counts {
+    /// Inspects files on all cores; notes those that are not complete yet.
+    fn inspect_all(&mut self, files: Vec<CatalogPath>) {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
-        let (images, others) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let queue = Mutex::new(files);
+        let settling = Mutex::new(Vec::new());
         let work = || {
             while !self.stop.load(Ordering::Acquire) {
                 let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let Some(path) = next else { break };
-                let is_image = matches!(
-                    self.catalog.file(&path, Effort::Disk),
-                    Found::Known(entry) if entry.image.target == Target::Sketch
-                );
-                (if is_image { &images } else { &others }).fetch_add(1, Ordering::Relaxed);
+                if let Found::Absent(Absent::Settling) = self.catalog.file(&path, Effort::Disk) {
+                    settling.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+                }
             }
         };
         thread::scope(|scope| {
@@ -171,7 +183,7 @@ impl<'c> Watch<'c> {
                 scope.spawn(work);
             }
         });
-        Counts { images: images.into_inner(), others: others.into_inner() }
+        self.settling.extend(settling.into_inner().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn watch(&mut self, folder: &CatalogPath) {
@@ -198,9 +210,4 @@ enum Event {
     Closed(CatalogPath),
     NewFolder(CatalogPath),
     Overflow,
-}
-
-struct Counts {
-    images: usize,
-    others: usize,
 }
