@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use updraft_core::Family;
 
 use crate::catalog::image::Target;
 use crate::catalog::list::{Listing, Row};
@@ -61,8 +62,11 @@ struct CatalogPage<'a> {
     /// Host without port, and the port, as a sketch takes them.
     name: &'a str,
     port: &'a str,
-    /// A file of this folder to show in the examples.
-    example: &'a str,
+    /// Whether that host is this machine alone.
+    loopback: bool,
+    /// A file of this folder for each family, to show in the examples.
+    esp8266: &'a str,
+    esp32: &'a str,
     rows: Vec<PageRow<'a>>,
 }
 
@@ -97,16 +101,34 @@ impl<'a> CatalogPage<'a> {
                 Row::File(entry) => PageRow::File(FileRow::new(entry, &zone)),
             })
             .collect();
-        let example = rows
-            .iter()
-            .find_map(|row| match row {
-                PageRow::File(file) if file.note.is_empty() => Some(file.name),
-                _ => None,
-            })
-            .unwrap_or("firmware.bin");
+        let example = |family| {
+            listing
+                .rows
+                .iter()
+                .find_map(|row| match row {
+                    Row::File(entry)
+                        if entry.image.family() == Some(family)
+                            && entry.image.target == Target::Sketch =>
+                    {
+                        Some(entry.path.name())
+                    }
+                    _ => None,
+                })
+                .unwrap_or("firmware.bin")
+        };
         let (name, port) = split_host(host);
         let parent = (*folder != CatalogPath::root()).then(|| folder.parent().to_string());
-        Self { folder: folder.as_str(), parent, host, name, port, example, rows }
+        Self {
+            folder: folder.as_str(),
+            parent,
+            host,
+            name,
+            port,
+            loopback: matches!(name, "localhost" | "127.0.0.1" | "[::1]"),
+            esp8266: example(Family::Esp8266),
+            esp32: example(Family::Esp32),
+            rows,
+        }
     }
 
     /// The path of a download, as a sketch asks for it.
