@@ -15,19 +15,22 @@ use serde_json::Value;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a server is to be started with.
+#[derive(Clone)]
 pub(crate) struct Setup {
-    dir: tempfile::TempDir,
+    /// Removed with the last setup or server that uses it.
+    dir: Arc<tempfile::TempDir>,
     args: Vec<String>,
     config: String,
     env: Vec<(String, String)>,
     settle: &'static str,
+    bare: bool,
 }
 
 /// A running server. Killed when dropped.
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
-    dir: tempfile::TempDir,
+    setup: Setup,
     log: Arc<Log>,
 }
 
@@ -50,9 +53,16 @@ pub(crate) struct Answer {
 
 /// A server on an empty catalog with its defaults, but that files count as complete at once.
 pub(crate) fn setup() -> Setup {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Arc::new(tempfile::tempdir().unwrap());
     fs::create_dir(dir.path().join("fw")).unwrap();
-    Setup { dir, args: Vec::new(), config: String::new(), env: Vec::new(), settle: "0s" }
+    Setup {
+        dir,
+        args: Vec::new(),
+        config: String::new(),
+        env: Vec::new(),
+        settle: "0s",
+        bare: false,
+    }
 }
 
 impl Setup {
@@ -98,7 +108,23 @@ impl Setup {
         self
     }
 
+    /// Starts it as a person would: in the catalog, which holds its `updraft.toml` (if one was given),
+    /// with no options but those of [`Setup::args`].
+    pub(crate) fn bare(mut self) -> Self {
+        self.bare = true;
+        self
+    }
+
     fn command(&self) -> Command {
+        if self.bare {
+            if !self.config.is_empty() {
+                fs::write(self.catalog().join("updraft.toml"), &self.config).unwrap();
+            }
+            let mut command = updraft();
+            command.arg("serve").args(&self.args).current_dir(self.catalog());
+            command.envs(self.env.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+            return command;
+        }
         let config = self.dir.path().join("updraft.toml");
         fs::write(&config, &self.config).unwrap();
         let mut command = updraft();
@@ -136,10 +162,9 @@ impl Setup {
                 keep.more.notify_all();
             }
         });
-        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), dir: self.dir, log };
-        let line = server
-            .logged(|line| line["message"].as_str().is_some_and(|m| m.starts_with("listening")));
-        server.address = line["address"].as_str().unwrap().parse().unwrap();
+        let mut server = Server { child, address: ([127, 0, 0, 1], 0).into(), setup: self, log };
+        let line = server.logged(|line| listening(line).is_some());
+        server.address = listening(&line).unwrap();
         server
     }
 }
@@ -152,7 +177,22 @@ impl Server {
 
     /// The folder it serves.
     pub(crate) fn catalog(&self) -> PathBuf {
-        self.dir.path().join("fw")
+        self.setup.catalog()
+    }
+
+    /// What it was started with, to start another with.
+    pub(crate) fn again(&self) -> Setup {
+        self.setup.clone()
+    }
+
+    /// Every address it listens on, in the order given.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.lines().iter().filter_map(listening).collect()
+    }
+
+    /// The log so far: JSON objects, or texts.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.log.lines.lock().unwrap().clone()
     }
 
     /// Its process id.
@@ -204,6 +244,12 @@ impl Server {
         assert!(killed.success());
     }
 
+    /// Ends it without a word, as a power cut does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for its end, and says with which exit code it came.
     pub(crate) fn wait(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
@@ -241,6 +287,13 @@ impl Answer {
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
+}
+
+/// Where a log line, JSON or text, says that the server listens.
+fn listening(line: &Value) -> Option<SocketAddr> {
+    let text = line["message"].as_str().or(line.as_str())?;
+    let (_, address) = text.split_once("listening on http://")?;
+    address.split_once('/')?.0.parse().ok()
 }
 
 /// Reads an answer until the server closes the connection.
