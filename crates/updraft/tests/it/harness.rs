@@ -238,6 +238,11 @@ impl Server {
         self.logged(|line| line["asked"] == asked)
     }
 
+    /// Every log line so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lines.lock().unwrap().clone()
+    }
+
     /// Tells it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
         let killed = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
@@ -283,6 +288,31 @@ impl Answer {
             .collect()
     }
 
+    /// Checks that status and header fields are these and no others, each sent once, in any order.
+    /// `Date` goes without saying.
+    pub(crate) fn check_head(&self, status: u16, fields: &[(&str, &str)]) {
+        let mut actual: Vec<_> = self.fields_but_date();
+        let mut expected: Vec<_> = fields
+            .iter()
+            .map(|&(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        actual.sort();
+        expected.sort();
+        assert_eq!((self.status, actual), (status, expected), "{}", self.head);
+    }
+
+    /// The header fields with their names in lower case, `Date` left out, which must be there once.
+    pub(crate) fn fields_but_date(&self) -> Vec<(String, String)> {
+        self.field("date");
+        self.head
+            .lines()
+            .skip(1)
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .filter(|(name, _)| name != "date")
+            .collect()
+    }
+
     /// The body as text.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
@@ -306,6 +336,34 @@ pub(crate) fn read_answer(stream: &mut TcpStream) -> Answer {
     // Closing our side tells the server that everything arrived.
     let _ = stream.shutdown(Shutdown::Both);
     parse_answer(&bytes, first_read)
+}
+
+/// Reads the answer to one GET from a connection that stays open.
+pub(crate) fn read_next(stream: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    let mut first_read = Vec::new();
+    loop {
+        let mut block = vec![0; 64 * 1024];
+        let length = stream.read(&mut block).expect("an answer");
+        assert!(length > 0, "closed in the middle of an answer");
+        bytes.extend_from_slice(&block[..length]);
+        if first_read.is_empty() {
+            first_read.clone_from(&bytes);
+        }
+        if bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+            break;
+        }
+    }
+    let mut answer = parse_answer(&bytes, first_read);
+    let length = match answer.status {
+        304 => 0,
+        _ => answer.field("content-length").parse().unwrap(),
+    };
+    let received = answer.body.len();
+    assert!(received <= length, "more than one answer");
+    answer.body.resize(length, 0);
+    stream.read_exact(&mut answer.body[received..]).expect("the whole body");
+    answer
 }
 
 /// Takes an answer apart.

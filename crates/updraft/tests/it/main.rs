@@ -7,4 +7,5 @@ mod downloads;
 mod faults;
 mod harness;
 mod image_info;
+mod images;
 mod start;
