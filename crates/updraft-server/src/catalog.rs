@@ -47,7 +47,7 @@ pub(crate) struct Catalog {
     /// The same for lists; building one takes the locks of its files.
     listing: Locks,
     /// Names a warning was given for, so that it is given once.
-    warned: Mutex<HashSet<CatalogPath>>,
+    warned: Mutex<HashSet<Box<str>>>,
     /// Whether the index holds what is not kept on disk yet.
     unsaved: AtomicBool,
 }
@@ -309,10 +309,10 @@ impl Catalog {
     }
 
     /// Gives a warning about a name, once.
-    fn warn_once(&self, path: &CatalogPath, why: &str) {
+    fn warn_once(&self, file: &str, why: &str) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.insert(path.clone()) {
-            tracing::warn!(file = %path, "{path}: {why}");
+        if warned.insert(file.into()) {
+            tracing::warn!(file, "{file}: {why}");
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Row {
 
 /// Longest name that fits AutoConnect's 256 bytes with both versions of its JSON parser.
 const MAX_NAME: usize = 100;
+/// Why a name is missing from the list.
+const NOT_LISTABLE: &str = "left out of the list: AutoConnect could not show or ask for it";
 
 impl Catalog {
     /// The list of a folder. It is at most as old as the settling time, and never older than the
@@ -83,21 +85,27 @@ impl Catalog {
     }
 
     fn row(&self, folder: &CatalogPath, name: String) -> Option<Row> {
-        let path = folder.child(&name).ok()?;
-        if self.folder.is_folder(&path) {
-            return is_listable(&name).then_some(Row::Folder { name });
-        }
-        if !self.rules.serves(&name) {
+        let Ok(path) = folder.child(&name) else {
+            if self.rules.serves(&name) {
+                self.warn_once(&format!("{name:?}"), NOT_LISTABLE);
+            }
+            return None;
+        };
+        let is_folder = self.folder.is_folder(&path);
+        if !is_folder && !self.rules.serves(&name) {
             return None;
         }
         if !is_listable(&name) {
-            self.warn_once(&path, "left out of the list: AutoConnect could not show or ask for it");
+            self.warn_once(path.as_str(), NOT_LISTABLE);
             return None;
+        }
+        if is_folder {
+            return Some(Row::Folder { name });
         }
         match self.file(&path, Effort::Disk) {
             Found::Known(entry) => Some(Row::File(entry)),
             Found::Absent(Absent::Unreadable) => {
-                self.warn_once(&path, "left out of the list: it cannot be read");
+                self.warn_once(path.as_str(), "left out of the list: it cannot be read");
                 None
             }
             Found::Absent(_) | Found::NeedsDisk => None,
