@@ -92,7 +92,7 @@ impl Setup {
 
     /// Sets the content of `updraft.toml`.
     pub(crate) fn config(mut self, toml: &str) -> Self {
-        self.config = toml.to_owned();
+        toml.clone_into(&mut self.config);
         self
     }
 
