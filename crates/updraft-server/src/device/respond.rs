@@ -104,18 +104,19 @@ fn respond_file(app: &App, request: &DeviceRequest, path: &str, effort: Effort) 
             return Some(Reply::new(answer, "the updater asks for an unknown mode"));
         }
     };
-    let runs = app.catalog.running(check_in);
-    let reply = match CatalogPath::from_target(path) {
+    let found = match CatalogPath::from_target(path) {
         Ok(path) => match app.catalog.file(&path, effort) {
             Found::NeedsDisk => return None,
-            Found::Known(entry) => {
-                respond_entry(app, request, check_in, &entry, runs.as_deref(), effort)?
-            }
-            Found::Absent(absent) => {
-                Reply::new(Answer::empty(Status::NotFound), absent.to_string())
-            }
+            Found::Known(entry) => Ok(entry),
+            Found::Absent(absent) => Err(absent.to_string()),
         },
-        Err(error) => Reply::new(Answer::empty(Status::NotFound), error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    // Asked after the file was found: perhaps only that made its digests known.
+    let runs = app.catalog.running(check_in);
+    let reply = match found {
+        Ok(entry) => respond_entry(app, request, check_in, &entry, runs.as_deref(), effort)?,
+        Err(why) => Reply::new(Answer::empty(Status::NotFound), why),
     };
     Some(Reply { runs, ..reply })
 }
