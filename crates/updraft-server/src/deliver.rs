@@ -31,6 +31,7 @@ pub(crate) struct Delivery {
     pub(crate) source: Source,
     pub(crate) range: Range<u64>,
     /// The device's place among its downloads, held until the last byte.
+    #[expect(dead_code, reason = "it is there to be dropped with the rest")]
     pub(crate) place: Option<DownloadPlace>,
 }
 
@@ -43,6 +44,14 @@ pub(crate) enum Source {
     Memory(Bytes),
     /// A file, which must stay as it was when its digest was taken.
     File(Arc<File>, Stamp),
+}
+
+/// Where a body stands among the bytes sent over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OnTheWire {
+    /// Bytes before it: answers before this one, and the head.
+    pub(crate) start: u64,
+    pub(crate) length: u64,
 }
 
 /// How the sending of an answer ended.
@@ -134,17 +143,18 @@ pub(crate) async fn send<S: Stream>(
             sending.file(head, file, *stamp, range.clone()).await
         }
     };
-    if result == Err(Ended::FileChanged) {
-        // A short body would end in a close that looks like a clean one.
+    if result.is_err() {
+        // A short body would end in a close that looks like a clean one, and the kernel would keep
+        // for a while what nobody takes.
         stream.reset_on_close();
     }
     result
 }
 
 /// What became of an image that was the last thing sent, on a connection that goes on or is over.
-pub(crate) fn arrived<S: Stream>(stream: &S, sent: u64, length: u64) -> Outcome {
-    let acknowledged = acknowledged(stream, sent - length, length);
-    let ended = if acknowledged == length { Ended::Delivered } else { Ended::Vanished };
+pub(crate) fn arrived<S: Stream>(stream: &S, wire: OnTheWire) -> Outcome {
+    let acknowledged = acknowledged(stream, wire);
+    let ended = if acknowledged == wire.length { Ended::Delivered } else { Ended::Vanished };
     Outcome { acknowledged: Some(acknowledged), ended }
 }
 
@@ -152,8 +162,7 @@ pub(crate) fn arrived<S: Stream>(stream: &S, sent: u64, length: u64) -> Outcome 
 /// everything, so that closing does not take away what is still on its way.
 pub(crate) async fn finish<S: Stream>(
     stream: &mut S,
-    sent: u64,
-    body_length: u64,
+    wire: OnTheWire,
     limits: &DeliveryConfig,
 ) -> Outcome {
     let mut pause = FIRST_PAUSE;
@@ -172,17 +181,18 @@ pub(crate) async fn finish<S: Stream>(
         if now != before {
             (before, quiet_since) = (now, Instant::now());
         }
-        let has_all = now.is_some_and(|bytes| bytes >= sent);
+        let has_all = now.is_some_and(|bytes| bytes >= wire.start + wire.length);
         let patience =
             if has_all { LAST_PAUSE.min(limits.stall.to_std()) } else { limits.stall.to_std() };
         if quiet_since.elapsed() >= patience {
             if !has_all {
                 ended = Ended::Stalled;
+                stream.reset_on_close();
             }
             break;
         }
     }
-    match arrived(stream, sent, body_length) {
+    match arrived(stream, wire) {
         outcome if outcome.ended == Ended::Delivered => outcome,
         // It closed without a word about the rest.
         outcome if ended == Ended::Sent => outcome,
@@ -192,8 +202,8 @@ pub(crate) async fn finish<S: Stream>(
 
 /// Body bytes that the peer acknowledged: all acknowledged ones less what came before the body. A
 /// stream that cannot tell is taken to have delivered nothing but what a clean end proves.
-fn acknowledged<S: Stream>(stream: &S, body_start: u64, body_length: u64) -> u64 {
-    stream.acknowledged().map_or(0, |bytes| bytes.saturating_sub(body_start).min(body_length))
+fn acknowledged<S: Stream>(stream: &S, wire: OnTheWire) -> u64 {
+    stream.acknowledged().map_or(0, |bytes| bytes.saturating_sub(wire.start).min(wire.length))
 }
 
 fn part<'i>(image: &'i Bytes, range: &Range<u64>) -> Option<&'i [u8]> {
@@ -292,29 +302,18 @@ async fn read_chunk(
 /// An image as a body for hyper, on the rare connection that carries a device's request after a
 /// person's. Read as it is sent; the device's place is held until the end.
 pub(crate) fn into_body(delivery: Delivery) -> axum::body::Body {
-    let Delivery { source, range, place } = delivery;
-    match source {
-        Source::HeadOnly => axum::body::Body::empty(),
-        Source::Memory(image) => part(&image, &range)
-            .map_or_else(axum::body::Body::empty, |part| image.slice_ref(part).into()),
-        Source::File(file, stamp) => {
-            axum::body::Body::new(FileBody { file, stamp, range, reading: None, _place: place })
-        }
-    }
+    axum::body::Body::new(ImageBody { delivery, reading: None })
 }
 
 type Reading = Pin<Box<dyn Future<Output = Result<Vec<u8>, Ended>> + Send>>;
 
-/// A part of a file, chunk by chunk.
-struct FileBody {
-    file: Arc<File>,
-    stamp: Stamp,
-    range: Range<u64>,
+/// What is left of a delivery: memory in one piece, a file chunk by chunk.
+struct ImageBody {
+    delivery: Delivery,
     reading: Option<Reading>,
-    _place: Option<DownloadPlace>,
 }
 
-impl hyper::body::Body for FileBody {
+impl hyper::body::Body for ImageBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -322,20 +321,33 @@ impl hyper::body::Body for FileBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<hyper::body::Frame<Bytes>>>> {
-        if self.range.is_empty() {
+        let this = &mut *self;
+        let Delivery { source, range, .. } = &mut this.delivery;
+        if range.is_empty() {
             return Poll::Ready(None);
         }
-        let (file, stamp, range) = (Arc::clone(&self.file), self.stamp, self.range.clone());
-        let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK).min(CHUNK);
-        let reading = self
-            .reading
-            .get_or_insert_with(|| Box::pin(read_chunk(file, stamp, range.start, length)));
-        let chunk = ready!(reading.as_mut().poll(context));
-        self.reading = None;
-        self.range.start += length as u64;
+        let (start, length) = (range.start, range.end - range.start);
+        let chunk = match source {
+            Source::HeadOnly => return Poll::Ready(None),
+            Source::Memory(image) => {
+                range.start = range.end;
+                part(image, &(start..start + length)).map(|part| image.slice_ref(part))
+            }
+            Source::File(file, stamp) => {
+                let length = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
+                let (file, stamp) = (Arc::clone(file), *stamp);
+                let reading = this
+                    .reading
+                    .get_or_insert_with(|| Box::pin(read_chunk(file, stamp, start, length)));
+                let chunk = ready!(reading.as_mut().poll(context));
+                this.reading = None;
+                range.start += length as u64;
+                chunk.ok().map(Into::into)
+            }
+        };
         Poll::Ready(Some(match chunk {
-            Ok(chunk) => Ok(hyper::body::Frame::data(chunk.into())),
-            Err(_) => Err(io::Error::other("the file changed")),
+            Some(chunk) => Ok(hyper::body::Frame::data(chunk)),
+            None => Err(io::Error::other("the file changed")),
         }))
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::app::App;
 use crate::catalog::Effort;
-use crate::deliver::{self, Ended, Outcome};
+use crate::deliver::{self, Ended, OnTheWire, Outcome};
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
@@ -56,7 +56,9 @@ pub(crate) async fn serve<S: Stream>(
             () = stopped => Next::End,
         };
         grace = Duration::ZERO;
-        connection.settle(&stream);
+        if !matches!(next, Next::End) {
+            connection.settle(&stream);
+        }
         let keep_alive = match next {
             Next::Device(request) => {
                 let keep_alive = request.framing.keep_alive && !stop.is_requested();
@@ -70,7 +72,10 @@ pub(crate) async fn serve<S: Stream>(
                 let kept = std::mem::take(&mut connection.kept);
                 return people::serve(stream, kept, peer, app, stop).await;
             }
-            Next::End => false,
+            Next::End => {
+                connection.finish(&mut stream).await;
+                false
+            }
         };
         if !keep_alive {
             return;
@@ -103,8 +108,7 @@ struct Connection<'a> {
 struct Unsettled {
     request: Arc<DeviceRequest>,
     reply: Reply,
-    sent: u64,
-    length: u64,
+    wire: OnTheWire,
     took: Duration,
 }
 
@@ -205,27 +209,49 @@ impl Connection<'_> {
         };
         let keep_alive = keep_alive && !reply.answer.close;
         let head_only = request.framing.method == Method::Head;
-        let sent = self.send(stream, &reply.answer, head_only, keep_alive).await;
+        let before = self.sent;
+        let (head, sent) = self.send(stream, &reply.answer, head_only, keep_alive).await;
         // From here on the image is the kernel's: its memory and the device's place are free.
         let body = std::mem::replace(&mut reply.answer.body, Body::Empty);
         let length = if head_only { 0 } else { body.len() };
-        if !matches!(body, Body::Image(_)) || sent.is_err() {
-            let outcome = Outcome::unconfirmed(sent.err());
-            log::request(&request, &reply, outcome, started.elapsed());
-        } else if keep_alive {
-            let took = started.elapsed();
-            self.unsettled = Some(Unsettled { request, reply, sent: self.sent, length, took });
-        } else {
-            let outcome = deliver::finish(stream, self.sent, length, &self.app.delivery).await;
-            log::request(&request, &reply, outcome, started.elapsed());
+        let wire = OnTheWire { start: before + head, length };
+        match sent {
+            _ if !matches!(body, Body::Image(_)) => {
+                let outcome = Outcome::unconfirmed(sent.err());
+                log::request(&request, &reply, outcome, started.elapsed());
+            }
+            Err(ended) => {
+                let outcome = Outcome { ended, ..deliver::arrived(stream, wire) };
+                log::request(&request, &reply, outcome, started.elapsed());
+            }
+            Ok(()) if keep_alive => {
+                let took = started.elapsed();
+                self.unsettled = Some(Unsettled { request, reply, wire, took });
+            }
+            Ok(()) => {
+                let outcome = deliver::finish(stream, wire, &self.app.delivery).await;
+                log::request(&request, &reply, outcome, started.elapsed());
+            }
         }
         keep_alive && sent.is_ok()
     }
 
     /// Settles what became of the image sent last, now that something came after it.
     fn settle<S: Stream>(&mut self, stream: &S) {
-        if let Some(Unsettled { request, reply, sent, length, took }) = self.unsettled.take() {
-            log::request(&request, &reply, deliver::arrived(stream, sent, length), took);
+        if let Some(Unsettled { request, reply, wire, took }) = self.unsettled.take() {
+            log::request(&request, &reply, deliver::arrived(stream, wire), took);
+        }
+    }
+
+    /// Settles the same when nothing will come any more: a device may still be taking the last bytes.
+    async fn finish<S: Stream>(&mut self, stream: &mut S) {
+        if let Some(Unsettled { request, reply, wire, took }) = self.unsettled.take() {
+            let started = Instant::now();
+            let mut outcome = deliver::arrived(stream, wire);
+            if outcome.ended != Ended::Delivered {
+                outcome = deliver::finish(stream, wire, &self.app.delivery).await;
+            }
+            log::request(&request, &reply, outcome, took + started.elapsed());
         }
     }
 
@@ -237,22 +263,25 @@ impl Connection<'_> {
             _ => Status::BadRequest,
         };
         log::refused(self.peer, status.code(), error);
-        if self.send(stream, &Answer::empty(status), false, false).await.is_ok() {
-            deliver::finish(stream, self.sent, 0, &self.app.delivery).await;
+        if self.send(stream, &Answer::empty(status), false, false).await.1.is_ok() {
+            let wire = OnTheWire { start: self.sent, length: 0 };
+            deliver::finish(stream, wire, &self.app.delivery).await;
         }
     }
 
+    /// Sends an answer: the length of its head, and whether all of it went out.
     async fn send<S: Stream>(
         &mut self,
         stream: &mut S,
         answer: &Answer,
         head_only: bool,
         keep_alive: bool,
-    ) -> Result<(), Ended> {
+    ) -> (u64, Result<(), Ended>) {
         let mut head = Vec::with_capacity(512);
         self.app.date(|date| answer.write_head(&mut head, keep_alive, date));
         let body = if head_only { &Body::Empty } else { &answer.body };
-        deliver::send(stream, &head, body, &self.app.delivery, &mut self.sent).await
+        let sent = deliver::send(stream, &head, body, &self.app.delivery, &mut self.sent).await;
+        (head.len() as u64, sent)
     }
 }
 
