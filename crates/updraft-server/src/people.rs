@@ -2,6 +2,7 @@
 //! plane hands over at a request boundary.
 
 pub(crate) mod pages;
+mod patience;
 mod rewind;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::device::request::{Sorted, sort};
 use crate::device::respond::respond;
 use crate::device::stream::Stream;
 use crate::http::{Answer, BadHead, Body as AnswerBody, Method, RequestHead, Status, Version};
+use crate::people::patience::Patience;
 use crate::people::rewind::Rewind;
 use crate::stop::Stop;
 use crate::{deliver, log, router};
@@ -43,6 +45,7 @@ pub(crate) async fn serve<S: Stream>(
     mut stop: Stop,
 ) {
     let bounds = app.bounds.clone();
+    let stream = Patience::new(stream, app.delivery.stall.to_std());
     let router = router::people(PeopleState { app, peer });
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let router = router.clone();
@@ -62,7 +65,8 @@ pub(crate) async fn serve<S: Stream>(
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(bounds.head.to_std())
+        // It counts from the end of the answer before, so it bounds idle connections, too.
+        .header_read_timeout(bounds.head.min(bounds.idle).to_std())
         .max_buf_size(bounds.head_size.as_usize().max(8 << 10))
         .serve_connection(TokioIo::new(Rewind::new(received, stream)), service);
     let mut connection = std::pin::pin!(connection);
@@ -98,13 +102,13 @@ pub(crate) async fn device_fallback(
                 _ => Status::BadRequest,
             };
             log::refused(peer, status.code(), error);
-            return convert(Answer::empty(status));
+            return convert(Answer::empty(status).closing());
         }
     };
     let (state, asked) = (Arc::clone(&app), Arc::clone(&request));
     let reply = tokio::task::spawn_blocking(move || respond(&state, &asked, Effort::Disk)).await;
     let Ok(Some(mut reply)) = reply else {
-        return convert(Answer::empty(Status::InternalError));
+        return convert(Answer::empty(Status::InternalError).closing());
     };
     let answer = std::mem::replace(&mut reply.answer, Answer::empty(Status::Ok));
     reply.answer.status = answer.status;
