@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -52,6 +52,16 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
+    /// The data folder is the catalog, or holds it: nothing could be served.
+    #[error(
+        "the catalog {} is in the data folder, which is never served; give the server a folder of \
+         its own with --data",
+        catalog.display()
+    )]
+    CatalogInData {
+        /// The folder of images.
+        catalog: PathBuf,
+    },
     /// Somebody listens there already.
     #[error("port {} is in use on {}; choose another with -p", address.port(), address.ip())]
     PortInUse {
@@ -89,6 +99,11 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
         .iter()
         .map(|&address| listen(address, cores, config))
         .collect::<Result<Vec<_>, _>>()?;
+    // From here on, a signal ends the server in order.
+    let signals = Signals::new()?;
+    if is_inside(&config.catalog.path, &config.data) {
+        return Err(StartError::CatalogInData { catalog: config.catalog.path.clone() });
+    }
     let _data = lock_data(&config.data)?;
     let catalog = Catalog::open(config.catalog.clone(), &config.data, Arc::clone(&clock))
         .map_err(|source| StartError::Catalog { path: config.catalog.path.clone(), source })?;
@@ -116,7 +131,7 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
         .collect::<io::Result<Vec<JoinHandle<io::Result<usize>>>>>()?;
     let watcher = Watcher::start(catalog)?;
 
-    wait_for_signal()?;
+    signals.wait()?;
     tracing::info!("stopping: waiting up to {} for downloads to end", config.limits.drain);
     stopper.stop();
     let mut cut = 0;
@@ -150,6 +165,14 @@ fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::debug!(%error, "cannot raise the limit of open files");
+    }
+}
+
+/// Whether `inner` is `outer` or lies in it. A folder that is not there yet holds nothing.
+fn is_inside(inner: &Path, outer: &Path) -> bool {
+    match (inner.canonicalize(), outer.canonicalize()) {
+        (Ok(inner), Ok(outer)) => inner.starts_with(outer),
+        _ => false,
     }
 }
 
@@ -214,34 +237,44 @@ fn socket(address: SocketAddr, sharing: Sharing, config: &Config) -> io::Result<
     Ok(socket.into())
 }
 
-/// Waits until the process is told to end. The second signal ends it at once.
-fn wait_for_signal() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        Ok::<_, io::Error>(())
-    })?;
-    thread::Builder::new().name("signals".into()).spawn(move || {
+/// What tells the process to end.
+struct Signals {
+    runtime: tokio::runtime::Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens for them from now on.
+    fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let (terminate, interrupt) = {
+            let _entered = runtime.enter();
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        };
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Waits for one. The second one ends the process at once.
+    fn wait(mut self) -> io::Result<()> {
+        self.next();
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            self.next();
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(1);
+        })?;
+        Ok(())
+    }
+
+    fn next(&mut self) {
+        let Self { runtime, terminate, interrupt } = self;
         runtime.block_on(async {
-            let (Ok(mut terminate), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
-                return;
-            };
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            tracing::warn!("stopped at once by a second signal");
-            std::process::exit(1);
         });
-    })?;
-    Ok(())
+    }
 }
 
 /// One thread that serves connections.
