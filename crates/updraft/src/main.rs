@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 mod image;
 mod serve;
@@ -26,7 +27,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // What an option takes is said in one line, as every other mistake is.
+        Err(error) if error.kind() == ErrorKind::ValueValidation => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            return ui::wrong_usage(&line.strip_prefix("error: ").unwrap_or(line));
+        }
+        Err(error) => error.exit(),
+    };
+    match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Image(command) => {
             let mut out = io::stdout().lock();
