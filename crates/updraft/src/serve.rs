@@ -14,7 +14,10 @@ use crate::ui;
 /// Every option can also be set in `updraft.toml` or by an `UPDRAFT_*` variable; see
 /// docs/updraft.example.toml.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  updraft serve -p 80 -p 8000 -d firmware")]
+#[command(
+    args_override_self = true,
+    after_help = "Example:\n  updraft serve -p 80 -p 8000 -d firmware"
+)]
 pub(crate) struct ServeArgs {
     /// Port to listen on; may be repeated [default: 8000].
     #[arg(short, long, value_name = "PORT")]
