@@ -258,9 +258,13 @@ impl Catalog {
             return true;
         }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        match index.settling.get(path).filter(|seen| seen.stamp == stamp) {
-            Some(seen) => seen.closed || now.duration_since(seen.since) >= settle,
-            None => {
+        match index.settling.get(path) {
+            Some(seen) if seen.stamp == stamp => {
+                seen.closed || now.duration_since(seen.since) >= settle
+            }
+            // It was just closed, so it is our stamp that is of before: not to be forgotten.
+            Some(seen) if seen.closed && now.duration_since(seen.since) < settle => false,
+            _ => {
                 let seen = Settling { stamp, since: now, closed: settle == SignedDuration::ZERO };
                 let complete = seen.closed;
                 index.settling.insert(path.clone(), seen);
