@@ -1,6 +1,7 @@
 //! Decides what a device that asks for a catalog file by name gets. Pure: the check-in, the file and
 //! what the device is known to run come in, a decision with its reason goes out.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use updraft_core::{Chip, Family};
@@ -262,14 +263,17 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Decision {
+    /// The decision with its reason, in the words that the log shows.
+    pub(crate) fn words(&self) -> Cow<'static, str> {
         match self {
-            Self::Offer(Note::None) => f.write_str("sent"),
-            Self::Offer(Note::Unrecognised) => f.write_str("sent, though not recognised"),
-            Self::Offer(Note::GateOff(reason)) => write!(f, "sent with gates off, though {reason}"),
-            Self::UpToDate => f.write_str("runs it already"),
-            Self::Refuse(reason) => reason.fmt(f),
+            Self::Offer(Note::None) => "sent".into(),
+            Self::Offer(Note::Unrecognised) => "sent, though not recognised".into(),
+            Self::Offer(Note::GateOff(reason)) => {
+                format!("sent with gates off, though {reason}").into()
+            }
+            Self::UpToDate => "runs it already".into(),
+            Self::Refuse(reason) => reason.to_string().into(),
         }
     }
 }

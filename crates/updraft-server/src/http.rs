@@ -7,5 +7,5 @@ pub(crate) mod range;
 pub(crate) mod target;
 
 pub(crate) use answer::{Answer, Body, Status};
-pub(crate) use head::{BadHead, Method, ParsedHead, RequestHead, Version};
+pub(crate) use head::{BadHead, Known, Method, ParsedHead, RequestHead, Version};
 pub(crate) use target::Target;

@@ -27,15 +27,15 @@ pub use server::{StartError, run};
 pub fn read_request(bytes: &[u8]) {
     use http::{ParsedHead, RequestHead};
 
-    if let ParsedHead::Complete(head, length) = RequestHead::parse(bytes) {
+    if let ParsedHead::Complete(head, length) =
+        RequestHead::parse(bytes, &mut http::head::storage())
+    {
         assert!(length <= bytes.len(), "a head takes no more bytes than there are");
         if let Ok(device::request::Sorted::Device(request)) =
             device::request::sort(&head, std::net::Ipv4Addr::LOCALHOST.into())
         {
             let _ = http::range::parse(request.range.as_deref(), 1 << 20);
-            if let router::DeviceRoute::CatalogFile { path } = &request.route {
-                drop(catalog::CatalogPath::from_target(path));
-            }
+            drop(catalog::CatalogPath::from_target(&request.path));
         }
     }
 }

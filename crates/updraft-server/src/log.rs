@@ -50,6 +50,7 @@ pub(crate) fn request(request: &DeviceRequest, reply: &Reply, outcome: Outcome, 
     let peer = device.is_none().then(|| display(request.peer));
     let status = reply.answer.status.code();
     let why = failed.unwrap_or(&reply.why);
+    let asked = shortened(&request.path);
     macro_rules! line {
         ($level:expr) => {
             tracing::event!(
@@ -58,13 +59,13 @@ pub(crate) fn request(request: &DeviceRequest, reply: &Reply, outcome: Outcome, 
                 peer,
                 runs,
                 version,
-                asked = &*request.asked,
+                asked,
                 status,
                 bytes_acknowledged = outcome.acknowledged,
                 milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 "{} {}: {status}, {why}",
                 request.client.words(),
-                request.asked,
+                asked,
             )
         };
     }
@@ -73,6 +74,11 @@ pub(crate) fn request(request: &DeviceRequest, reply: &Reply, outcome: Outcome, 
     } else {
         line!(tracing::Level::INFO);
     }
+}
+
+/// A path, cut off where it is longer than any that a device is meant to ask for.
+fn shortened(path: &str) -> &str {
+    path.char_indices().nth(200).map_or(path, |(end, _)| &path[..end])
 }
 
 /// Writes the line of a request on the people plane.
@@ -92,7 +98,7 @@ pub(crate) fn refused(peer: SocketAddr, status: u16, error: BadHead) {
 }
 
 /// With `debug`, writes the header fields of a request, credentials left out.
-pub(crate) fn head(head: &RequestHead<'_>, peer: SocketAddr) {
+pub(crate) fn head(head: &RequestHead<'_, '_>, peer: SocketAddr) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }

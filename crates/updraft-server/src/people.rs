@@ -23,6 +23,7 @@ use crate::deliver::Outcome;
 use crate::device::request::{Sorted, sort};
 use crate::device::respond::respond;
 use crate::device::stream::Stream;
+use crate::http::head::Header;
 use crate::http::{Answer, BadHead, Body as AnswerBody, Method, RequestHead, Status, Version};
 use crate::people::patience::Patience;
 use crate::people::rewind::Rewind;
@@ -89,11 +90,15 @@ pub(crate) async fn device_fallback(
 ) -> Response {
     let started = Instant::now();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let fields = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let fields: Vec<_> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| Header { name: name.as_str(), value: value.as_bytes() })
+        .collect();
     let method = Method::of(request.method().as_str());
-    let head = RequestHead::new(method, target, Version::Http11, fields.collect());
+    let head = RequestHead::new(method, target, Version::Http11, &fields);
     let request = match sort(&head, peer.ip()) {
-        Ok(Sorted::Device(request)) => Arc::new(request),
+        Ok(Sorted::Device(request)) => request,
         // Every person's URL has a route of its own.
         Ok(Sorted::People) => return convert(Answer::empty(Status::NotFound)),
         Err(error) => {

@@ -12,8 +12,8 @@ use crate::people::{PeopleState, device_fallback, pages};
 pub(crate) enum DeviceRoute {
     /// `GET /_catalog?op=list&path=P`: AutoConnect's list. The query values, decoded.
     CatalogList { op: Option<Vec<u8>>, path: Option<Vec<u8>> },
-    /// `GET /<path>`: a file of the catalog. The path as sent.
-    CatalogFile { path: Box<str> },
+    /// `GET /<path>`: a file of the catalog.
+    CatalogFile,
     /// A method that no device URL has.
     OtherMethod,
 }
@@ -40,7 +40,7 @@ pub(crate) fn plane(method: Method, target: Target<'_>, client: &Client) -> Plan
     } else if target.is("/_catalog") {
         DeviceRoute::CatalogList { op: target.query("op"), path: target.query("path") }
     } else {
-        DeviceRoute::CatalogFile { path: target.path().into() }
+        DeviceRoute::CatalogFile
     })
 }
 
@@ -71,10 +71,7 @@ mod tests {
         let updater = Client::Anonymous(Family::Esp8266);
         for url in [INDEX, STYLE, HEALTH, "/?path=fw"] {
             assert_eq!(plane_of(url, &Client::Other), Plane::People, "{url}");
-            assert!(
-                matches!(plane_of(url, &updater), Plane::Device(DeviceRoute::CatalogFile { .. })),
-                "{url}"
-            );
+            assert_eq!(plane_of(url, &updater), Plane::Device(DeviceRoute::CatalogFile), "{url}");
         }
     }
 
@@ -88,9 +85,6 @@ mod tests {
         };
         assert_eq!(plane_of("/_catalog?op=list&path=.", &Client::Other), list("list", Some(".")));
         assert_eq!(plane_of("_catalog?op=list", &Client::Other), list("list", None));
-        assert_eq!(
-            plane_of("/_catalog/", &Client::Other),
-            Plane::Device(DeviceRoute::CatalogFile { path: "/_catalog/".into() })
-        );
+        assert_eq!(plane_of("/_catalog/", &Client::Other), Plane::Device(DeviceRoute::CatalogFile));
     }
 }

@@ -21,6 +21,7 @@ use crate::deliver::{self, Ended, OnTheWire, Outcome};
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
+use crate::http::head::storage;
 use crate::http::{Answer, BadHead, Body, Method, ParsedHead, RequestHead, Status};
 use crate::stop::Stop;
 use crate::{log, people};
@@ -177,7 +178,7 @@ impl Connection<'_> {
     /// stays where it is, for hyper to read.
     fn read(&self, bytes: &[u8]) -> (Option<Next>, usize) {
         let limit = self.app.bounds.head_size.as_usize();
-        match RequestHead::parse(bytes) {
+        match RequestHead::parse(bytes, &mut storage()) {
             ParsedHead::Partial if bytes.len() > limit => (Some(Next::Bad(BadHead::TooLarge)), 0),
             ParsedHead::Partial => (None, 0),
             ParsedHead::Bad(error) => (Some(Next::Bad(error)), 0),
@@ -187,7 +188,7 @@ impl Connection<'_> {
             ParsedHead::Complete(head, length) => {
                 log::head(&head, self.peer);
                 match sort(&head, self.peer.ip()) {
-                    Ok(Sorted::Device(request)) => (Some(Next::Device(Arc::new(request))), length),
+                    Ok(Sorted::Device(request)) => (Some(Next::Device(request)), length),
                     Ok(Sorted::People) => (Some(Next::People), 0),
                     Err(error) => (Some(Next::Bad(error)), 0),
                 }

@@ -2,6 +2,7 @@
 //! disk on another thread.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::dialect::arduino::{self, Client};
 use crate::http::answer::Framing;
@@ -14,8 +15,8 @@ pub(crate) struct DeviceRequest {
     pub(crate) route: DeviceRoute,
     pub(crate) framing: Framing,
     pub(crate) client: Client,
-    /// Path as asked, for the log: no query, which may hold secrets.
-    pub(crate) asked: Box<str>,
+    /// The target's path as sent, not decoded; without the query, which may hold secrets.
+    pub(crate) path: Box<str>,
     pub(crate) range: Option<Box<[u8]>>,
     pub(crate) if_range: Option<Box<[u8]>>,
     pub(crate) if_none_match: Option<Box<[u8]>>,
@@ -25,27 +26,27 @@ pub(crate) struct DeviceRequest {
 /// Whose request it is.
 #[derive(Debug)]
 pub(crate) enum Sorted {
-    Device(DeviceRequest),
+    Device(Arc<DeviceRequest>),
     People,
 }
 
 /// Tells a device's request from a person's.
-pub(crate) fn sort(head: &RequestHead<'_>, peer: IpAddr) -> Result<Sorted, BadHead> {
-    let client = arduino::read(head)?;
+pub(crate) fn sort(head: &RequestHead<'_, '_>, peer: IpAddr) -> Result<Sorted, BadHead> {
+    let known = head.known();
+    let client = arduino::read(head, &known)?;
     let target = Target::new(head.target);
     let Plane::Device(route) = plane(head.method, target, &client) else {
         return Ok(Sorted::People);
     };
-    head.refuse_body()?;
-    head.clear_field("host")?;
-    Ok(Sorted::Device(DeviceRequest {
+    known.refuse_doubtful()?;
+    Ok(Sorted::Device(Arc::new(DeviceRequest {
         route,
-        framing: Framing { method: head.method, keep_alive: head.keeps_alive() },
+        framing: Framing { method: head.method, keep_alive: head.keeps_alive(&known) },
         client,
-        asked: target.path().chars().take(200).collect::<String>().into(),
-        range: head.clear_field("range")?.map(Into::into),
-        if_range: head.clear_field("if-range")?.map(Into::into),
-        if_none_match: head.field("if-none-match").map(Into::into),
-        peer,
-    }))
+        path: target.path().into(),
+        range: known.range.map(Into::into),
+        if_range: known.if_range.map(Into::into),
+        if_none_match: known.if_none_match.map(Into::into),
+        peer: peer.to_canonical(),
+    })))
 }

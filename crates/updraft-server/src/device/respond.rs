@@ -51,7 +51,7 @@ pub(crate) fn respond(app: &App, request: &DeviceRequest, effort: Effort) -> Opt
         DeviceRoute::CatalogList { op, path } => {
             respond_list(app, op.as_deref(), path.as_deref(), effort)
         }
-        DeviceRoute::CatalogFile { path } => respond_file(app, request, path, effort),
+        DeviceRoute::CatalogFile => respond_file(app, request, effort),
     }
 }
 
@@ -89,7 +89,7 @@ fn respond_list(
     }
 }
 
-fn respond_file(app: &App, request: &DeviceRequest, path: &str, effort: Effort) -> Option<Reply> {
+fn respond_file(app: &App, request: &DeviceRequest, effort: Effort) -> Option<Reply> {
     let check_in = match &request.client {
         Client::Device(check_in) => check_in,
         Client::Other => {
@@ -104,7 +104,7 @@ fn respond_file(app: &App, request: &DeviceRequest, path: &str, effort: Effort) 
             return Some(Reply::new(answer, "the updater asks for an unknown mode"));
         }
     };
-    let found = match CatalogPath::from_target(path) {
+    let found = match CatalogPath::from_target(&request.path) {
         Ok(path) => match app.catalog.file(&path, effort) {
             Found::NeedsDisk => return None,
             Found::Known(entry) => Ok(entry),
@@ -137,7 +137,7 @@ fn respond_entry(
         }
         _ => Weight::Usual,
     };
-    let why = decision.to_string();
+    let why = decision.words();
     let reply = match &decision {
         _ if check_in.mode == Mode::Version => {
             Reply::new(arduino::version(check_in, entry, runs, &decision), why)
@@ -155,7 +155,7 @@ fn deliver(
     request: &DeviceRequest,
     check_in: &CheckIn,
     entry: &Entry,
-    why: String,
+    why: Cow<'static, str>,
     effort: Effort,
 ) -> Option<Reply> {
     let etag = arduino::etag(entry);

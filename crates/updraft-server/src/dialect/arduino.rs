@@ -9,7 +9,7 @@ use crate::catalog::Entry;
 use crate::check_in::{CheckIn, DeviceId, Mode};
 use crate::decide::Decision;
 use crate::digest::Digest;
-use crate::http::{Answer, BadHead, RequestHead, Status};
+use crate::http::{Answer, BadHead, Known, RequestHead, Status};
 
 /// Who sent a request, as far as this dialect can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum Client {
     /// A browser, a tool, a catalog client: no updater.
     Other,
     /// An updater that tells who it is.
-    Device(Box<CheckIn>),
+    Device(CheckIn),
     /// An updater that names neither a MAC nor a chip id: after a redirect, for one.
     Anonymous(Family),
     /// An updater that asks for a mode nobody knows.
@@ -60,8 +60,8 @@ const UPDATERS: [(&[u8], Family, &str); 2] = [
 const MAX_VERSION: usize = 128;
 
 /// Reads who sent a request. Identity headers with two values are refused.
-pub(crate) fn read(head: &RequestHead<'_>) -> Result<Client, BadHead> {
-    let agent = head.clear_field("user-agent")?.unwrap_or_default();
+pub(crate) fn read(head: &RequestHead<'_, '_>, known: &Known<'_>) -> Result<Client, BadHead> {
+    let agent = known.user_agent.unwrap_or_default();
     let Some(&(_, family, prefix)) = UPDATERS.iter().find(|(name, ..)| agent.starts_with(name))
     else {
         return Ok(Client::Other);
@@ -82,7 +82,7 @@ pub(crate) fn read(head: &RequestHead<'_>) -> Result<Client, BadHead> {
         Some(_) => return Ok(Client::UnknownMode(family)),
     };
     let number = |field: Option<&str>| field.and_then(|text| text.parse().ok());
-    Ok(Client::Device(Box::new(CheckIn {
+    Ok(Client::Device(CheckIn {
         family,
         device,
         mode,
@@ -95,7 +95,7 @@ pub(crate) fn read(head: &RequestHead<'_>) -> Result<Client, BadHead> {
         sketch_size: number(fields.sketch_size),
         free_space: number(fields.free_space),
         chip_size: number(fields.chip_size),
-    })))
+    }))
 }
 
 fn digest<const N: usize>(field: Option<&str>) -> Option<Digest<N>> {
@@ -118,7 +118,7 @@ struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
-    fn read(head: &RequestHead<'b>, prefix: &str) -> Result<Self, BadHead> {
+    fn read(head: &RequestHead<'_, 'b>, prefix: &str) -> Result<Self, BadHead> {
         let mut fields = Self::default();
         for (name, value) in head.fields() {
             let Some(name) = name
@@ -223,8 +223,8 @@ mod tests {
     use crate::http::ParsedHead;
 
     fn client(request: &[u8]) -> Result<Client, BadHead> {
-        match RequestHead::parse(request) {
-            ParsedHead::Complete(head, _) => read(&head),
+        match RequestHead::parse(request, &mut crate::http::head::storage()) {
+            ParsedHead::Complete(head, _) => read(&head, &head.known()),
             other => panic!("{other:?}"),
         }
     }
@@ -238,7 +238,7 @@ mod tests {
         let request = include_bytes!("../../../../testdata/wire/arduino_esp8266/sketch.http");
         let Ok(Client::Device(check_in)) = client(request) else { panic!("no check-in") };
         assert_eq!(
-            *check_in,
+            check_in,
             CheckIn {
                 family: Family::Esp8266,
                 device: DeviceId::Mac("5C:CF:7F:B1:E0:42".parse().unwrap()),

@@ -1,17 +1,47 @@
 //! Reads the head of a request out of the bytes received so far: lenient where real devices need it
 //! (targets without a slash, bare line feeds), strict where leniency would let two readers disagree.
 
+use std::mem::MaybeUninit;
+
+pub(crate) use httparse::Header;
+
 /// Most header fields a head may have. Real clients send up to 16.
 pub(crate) const MAX_FIELDS: usize = 64;
 
+/// Where a head's fields are kept while it is read: on the stack of whoever reads it.
+pub(crate) type Storage<'b> = [MaybeUninit<Header<'b>>; MAX_FIELDS];
+
+/// An empty [`Storage`].
+pub(crate) const fn storage<'b>() -> Storage<'b> {
+    [const { MaybeUninit::uninit() }; MAX_FIELDS]
+}
+
 /// A request head, borrowed from the bytes it was read from.
 #[derive(Debug)]
-pub(crate) struct RequestHead<'b> {
+pub(crate) struct RequestHead<'h, 'b> {
     pub(crate) method: Method,
     /// The request target as sent: not decoded, perhaps without a leading slash.
     pub(crate) target: &'b str,
     pub(crate) version: Version,
-    fields: Vec<(&'b str, &'b [u8])>,
+    fields: &'h [Header<'b>],
+}
+
+/// The header fields that shape any answer, found in one pass; values without blanks around them.
+#[derive(Debug, Default)]
+pub(crate) struct Known<'b> {
+    pub(crate) user_agent: Option<&'b [u8]>,
+    pub(crate) range: Option<&'b [u8]>,
+    pub(crate) if_range: Option<&'b [u8]>,
+    pub(crate) if_none_match: Option<&'b [u8]>,
+    host: Option<&'b [u8]>,
+    content_length: Option<&'b [u8]>,
+    /// There is a transfer coding.
+    coded: bool,
+    /// The client will close the connection.
+    closes: bool,
+    /// One of the above was sent twice with different values: another reader might take the other
+    /// one.
+    conflict: bool,
 }
 
 /// The methods that the device plane tells apart.
@@ -31,11 +61,11 @@ pub(crate) enum Version {
 
 /// What the bytes received so far amount to.
 #[derive(Debug)]
-pub(crate) enum ParsedHead<'b> {
+pub(crate) enum ParsedHead<'h, 'b> {
     /// The head has not ended yet.
     Partial,
     /// A head, and how many bytes it takes.
-    Complete(RequestHead<'b>, usize),
+    Complete(RequestHead<'h, 'b>, usize),
     /// This can become no request.
     Bad(BadHead),
 }
@@ -57,25 +87,24 @@ pub(crate) enum BadHead {
     Body,
 }
 
-impl<'b> RequestHead<'b> {
+impl<'h, 'b> RequestHead<'h, 'b> {
     /// A head that another reader took apart.
     pub(crate) fn new(
         method: Method,
         target: &'b str,
         version: Version,
-        fields: Vec<(&'b str, &'b [u8])>,
+        fields: &'h [Header<'b>],
     ) -> Self {
         Self { method, target, version, fields }
     }
 
     /// Reads a head from the start of `bytes`. Never panics, whatever they are.
-    pub(crate) fn parse(bytes: &'b [u8]) -> ParsedHead<'b> {
-        let mut storage = [const { std::mem::MaybeUninit::uninit() }; MAX_FIELDS];
+    pub(crate) fn parse(bytes: &'b [u8], storage: &'h mut Storage<'b>) -> ParsedHead<'h, 'b> {
         let mut request = httparse::Request::new(&mut []);
         match httparse::ParserConfig::default().parse_request_with_uninit_headers(
             &mut request,
             bytes,
-            &mut storage,
+            storage,
         ) {
             Ok(httparse::Status::Partial) => ParsedHead::Partial,
             Ok(httparse::Status::Complete(length)) => {
@@ -84,12 +113,8 @@ impl<'b> RequestHead<'b> {
                 else {
                     return ParsedHead::Bad(BadHead::Syntax);
                 };
-                let head = Self {
-                    method: Method::of(method),
-                    target,
-                    version: if version == 0 { Version::Http10 } else { Version::Http11 },
-                    fields: request.headers.iter().map(|f| (f.name, f.value)).collect(),
-                };
+                let version = if version == 0 { Version::Http10 } else { Version::Http11 };
+                let head = Self::new(Method::of(method), target, version, request.headers);
                 ParsedHead::Complete(head, length)
             }
             Err(httparse::Error::TooManyHeaders) => ParsedHead::Bad(BadHead::TooLarge),
@@ -97,58 +122,65 @@ impl<'b> RequestHead<'b> {
         }
     }
 
-    /// The value of a header field, blanks trimmed; the name in any case. The first one, if it was
-    /// sent more than once.
-    pub(crate) fn field(&self, name: &str) -> Option<&'b [u8]> {
-        self.fields
-            .iter()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim_ascii())
-    }
-
-    /// The value of a header field that must be clear: sent twice with different values, the request
-    /// is refused, because another reader might take the other one.
-    pub(crate) fn clear_field(&self, name: &str) -> Result<Option<&'b [u8]>, BadHead> {
-        let mut values = self
-            .fields
-            .iter()
-            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim_ascii());
-        let first = values.next();
-        if values.any(|value| Some(value) != first) { Err(BadHead::Conflict) } else { Ok(first) }
-    }
-
     /// All header fields in the order sent.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + '_ {
-        self.fields.iter().copied()
+        self.fields.iter().map(|field| (field.name, field.value))
     }
 
-    /// Refuses what would let two readers disagree on where this request ends: transfer codings, and
-    /// a body on a request that has none on the device plane. `Content-Length: 0` is what the
-    /// ESP8266 core sends with every GET.
-    pub(crate) fn refuse_body(&self) -> Result<(), BadHead> {
-        if self.field("transfer-encoding").is_some() {
-            return Err(BadHead::Body);
+    /// The header fields that shape any answer.
+    pub(crate) fn known(&self) -> Known<'b> {
+        let mut known = Known::default();
+        for (name, value) in self.fields() {
+            known.take(name, value.trim_ascii());
         }
-        match self.clear_field("content-length")? {
-            None => Ok(()),
-            Some(length) if !length.is_empty() && length.iter().all(|&digit| digit == b'0') => {
-                Ok(())
-            }
-            Some(_) => Err(BadHead::Body),
-        }
+        known
     }
 
     /// Whether the connection may carry another request after this one: HTTP/1.1 without
     /// `Connection: close`.
-    pub(crate) fn keeps_alive(&self) -> bool {
-        self.version == Version::Http11
-            && !self.fields().any(|(name, value)| {
-                name.eq_ignore_ascii_case("connection")
-                    && value
-                        .split(|&b| b == b',')
-                        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-            })
+    pub(crate) fn keeps_alive(&self, known: &Known<'_>) -> bool {
+        self.version == Version::Http11 && !known.closes
+    }
+}
+
+impl<'b> Known<'b> {
+    fn take(&mut self, name: &str, value: &'b [u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let slot = match name.len() {
+            4 if is("host") => &mut self.host,
+            5 if is("range") => &mut self.range,
+            8 if is("if-range") => &mut self.if_range,
+            10 if is("user-agent") => &mut self.user_agent,
+            13 if is("if-none-match") => &mut self.if_none_match,
+            14 if is("content-length") => &mut self.content_length,
+            10 if is("connection") => {
+                self.closes |= value
+                    .split(|&byte| byte == b',')
+                    .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
+                return;
+            }
+            17 if is("transfer-encoding") => {
+                self.coded = true;
+                return;
+            }
+            _ => return,
+        };
+        self.conflict |= slot.is_some_and(|first| first != value);
+        *slot = Some(value);
+    }
+
+    /// Refuses what another reader might take for something else: fields with two values, and
+    /// anything that would let two readers disagree on where this request ends, which is transfer
+    /// codings and a body on the device plane. `Content-Length: 0` is what the ESP8266 core sends
+    /// with every GET.
+    pub(crate) fn refuse_doubtful(&self) -> Result<(), BadHead> {
+        if self.conflict {
+            return Err(BadHead::Conflict);
+        }
+        let has_body = self
+            .content_length
+            .is_some_and(|length| length.is_empty() || length.iter().any(|&digit| digit != b'0'));
+        if self.coded || has_body { Err(BadHead::Body) } else { Ok(()) }
     }
 }
 
@@ -167,11 +199,12 @@ impl Method {
 mod tests {
     use super::*;
 
-    fn complete(bytes: &[u8]) -> RequestHead<'_> {
-        match RequestHead::parse(bytes) {
+    fn complete<T>(bytes: &[u8], look: impl FnOnce(&RequestHead<'_, '_>, &Known<'_>) -> T) -> T {
+        let mut storage = storage();
+        match RequestHead::parse(bytes, &mut storage) {
             ParsedHead::Complete(head, length) => {
                 assert_eq!(length, bytes.len());
-                head
+                look(&head, &head.known())
             }
             other => panic!("{other:?}"),
         }
@@ -179,59 +212,80 @@ mod tests {
 
     #[test]
     fn a_device_request_is_read_in_any_case() {
-        let head = complete(
-            b"GET fw/x.bin HTTP/1.0\r\nhost: a\r\nX-ESP8266-sta-mac:  AA \r\nContent-Length: 0\r\n\r\n",
-        );
-        assert_eq!(head.method, Method::Get);
-        assert_eq!(head.target, "fw/x.bin");
-        assert_eq!(head.version, Version::Http10);
-        assert_eq!(head.field("x-esp8266-STA-MAC"), Some(&b"AA"[..]));
-        assert_eq!(head.refuse_body(), Ok(()));
-        assert!(!head.keeps_alive());
+        let request = b"GET fw/x.bin HTTP/1.0\r\nUSER-agent:  a \r\nrange: b\r\nX-y: c\r\n\r\n";
+        complete(request, |head, known| {
+            assert_eq!(head.method, Method::Get);
+            assert_eq!(head.target, "fw/x.bin");
+            assert_eq!(head.version, Version::Http10);
+            assert_eq!(known.user_agent, Some(&b"a"[..]));
+            assert_eq!(known.range, Some(&b"b"[..]));
+            assert_eq!(head.fields().count(), 3);
+            assert_eq!(known.refuse_doubtful(), Ok(()));
+        });
     }
 
     #[test]
     fn raw_utf8_names_are_read() {
-        assert_eq!(complete("GET /fährte.bin HTTP/1.0\n\n".as_bytes()).target, "/fährte.bin");
+        complete("GET /fährte.bin HTTP/1.0\n\n".as_bytes(), |head, _| {
+            assert_eq!(head.target, "/fährte.bin");
+        });
     }
 
     #[test]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is not general enough in its lifetimes"
+    )]
     fn keep_alive_needs_http_1_1_and_no_close() {
-        assert!(complete(b"GET / HTTP/1.1\r\n\r\n").keeps_alive());
-        assert!(!complete(b"GET / HTTP/1.1\r\nConnection: x, Close\r\n\r\n").keeps_alive());
-        assert!(!complete(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").keeps_alive());
+        let keeps = |rest: &str| {
+            let bytes = format!("GET / {rest}\r\n\r\n");
+            complete(bytes.as_bytes(), |head, known| head.keeps_alive(known))
+        };
+        assert!(keeps("HTTP/1.1"));
+        assert!(!keeps("HTTP/1.1\r\nConnection: x, Close\r\nConnection: y"));
+        assert!(!keeps("HTTP/1.0\r\nConnection: keep-alive"));
     }
 
     #[test]
     fn bodies_and_conflicts_are_refused() {
         let refused = |fields: &str| {
             let bytes = format!("GET / HTTP/1.1\r\n{fields}\r\n");
-            complete(bytes.as_bytes()).refuse_body()
+            complete(bytes.as_bytes(), |_, known| known.refuse_doubtful())
         };
         assert_eq!(refused("Transfer-Encoding: identity\r\n"), Err(BadHead::Body));
         assert_eq!(refused("Content-Length: 5\r\n"), Err(BadHead::Body));
         assert_eq!(refused("Content-Length: \r\n"), Err(BadHead::Body));
-        assert_eq!(refused("Content-Length: 0\r\nContent-Length: 0\r\n"), Ok(()));
-        assert_eq!(refused("Content-Length: 0\r\nContent-Length: 5\r\n"), Err(BadHead::Conflict));
+        assert_eq!(refused("Content-Length: 00\r\nContent-Length: 00\r\n"), Ok(()));
+        for twice in ["Content-Length: 0\r\ncontent-length: 5", "Host: a\r\nHost: b"] {
+            assert_eq!(refused(&format!("{twice}\r\n")), Err(BadHead::Conflict), "{twice}");
+        }
     }
 
     #[test]
     fn what_is_not_http_is_said_so() {
         for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET /a b.bin HTTP/1.0\r\n\r\n"] {
             assert!(
-                matches!(RequestHead::parse(bytes), ParsedHead::Bad(BadHead::Syntax)),
+                matches!(
+                    RequestHead::parse(bytes, &mut storage()),
+                    ParsedHead::Bad(BadHead::Syntax)
+                ),
                 "{bytes:?}"
             );
         }
         let many = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(MAX_FIELDS + 1));
-        assert!(matches!(RequestHead::parse(many.as_bytes()), ParsedHead::Bad(BadHead::TooLarge)));
-        assert!(matches!(RequestHead::parse(b"GET / HT"), ParsedHead::Partial));
+        assert!(matches!(
+            RequestHead::parse(many.as_bytes(), &mut storage()),
+            ParsedHead::Bad(BadHead::TooLarge)
+        ));
+        assert!(matches!(RequestHead::parse(b"GET / HT", &mut storage()), ParsedHead::Partial));
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            drop(RequestHead::parse(&bytes));
+            if let ParsedHead::Complete(head, _) = RequestHead::parse(&bytes, &mut storage()) {
+                let _ = head.known().refuse_doubtful();
+            }
         }
     }
 }

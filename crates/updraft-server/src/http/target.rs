@@ -1,11 +1,11 @@
 //! Request targets: path and query, decoded once, checked once.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A request target, split but not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target<'b> {
-    /// The path as sent, always without its leading slashes' absence mattering: see [`Target::is`].
     path: &'b str,
     query: Option<&'b str>,
 }
@@ -38,7 +38,7 @@ impl<'b> Target<'b> {
     pub(crate) fn query(&self, key: &str) -> Option<Vec<u8>> {
         self.query?.split('&').find_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (name == key).then(|| percent_decode(value))
+            (name == key).then(|| percent_decode(value).into_owned())
         })
     }
 }
@@ -50,9 +50,12 @@ impl fmt::Display for Target<'_> {
 }
 
 /// Decodes `%XX` once; anything else that starts with `%` stays as it is.
-pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
-    let hex = |byte: Option<&u8>| byte.and_then(|&b| char::from(b).to_digit(16));
+pub(crate) fn percent_decode(text: &str) -> Cow<'_, [u8]> {
     let bytes = text.as_bytes();
+    if !bytes.contains(&b'%') {
+        return Cow::Borrowed(bytes);
+    }
+    let hex = |byte: Option<&u8>| byte.and_then(|&b| char::from(b).to_digit(16));
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -67,7 +70,7 @@ pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
             }
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -94,8 +97,8 @@ mod tests {
 
     #[test]
     fn percent_signs_are_decoded_once() {
-        assert_eq!(percent_decode("%2541%zz%4"), b"%41%zz%4");
-        assert_eq!(percent_decode("a%20b"), b"a b");
+        assert_eq!(*percent_decode("%2541%zz%4"), *b"%41%zz%4");
+        assert_eq!(*percent_decode("a%20b"), *b"a b");
     }
 
     proptest::proptest! {
