@@ -1,7 +1,6 @@
 //! Request targets: path and query, decoded once, checked once.
 
 use std::borrow::Cow;
-use std::fmt;
 
 /// A request target, split but not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +39,6 @@ impl<'b> Target<'b> {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (name == key).then(|| percent_decode(value).into_owned())
         })
-    }
-}
-
-impl fmt::Display for Target<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.path)
     }
 }
 
