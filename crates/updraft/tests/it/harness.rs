@@ -222,20 +222,36 @@ impl Server {
 
     /// Waits for a log line, past or to come.
     pub(crate) fn logged(&self, matches: impl Fn(&Value) -> bool) -> Value {
+        self.logged_times(1, matches).remove(0)
+    }
+
+    /// Waits for so many log lines, past or to come.
+    pub(crate) fn logged_times(
+        &self,
+        count: usize,
+        matches: impl Fn(&Value) -> bool,
+    ) -> Vec<Value> {
         let lines = self.log.lines.lock().unwrap();
-        let find = |lines: &[Value]| lines.iter().find(|line| matches(line)).cloned();
+        let find = |lines: &[Value]| -> Vec<_> {
+            lines.iter().filter(|line| matches(line)).take(count).cloned().collect()
+        };
         let (lines, timeout) = self
             .log
             .more
-            .wait_timeout_while(lines, PATIENCE, |lines| find(lines).is_none())
+            .wait_timeout_while(lines, PATIENCE, |lines| find(lines).len() < count)
             .unwrap();
-        assert!(!timeout.timed_out(), "no such line among {lines:#?}");
-        find(&lines).unwrap()
+        assert!(!timeout.timed_out(), "not {count} such lines among {lines:#?}");
+        find(&lines)
     }
 
     /// Waits for the log line of a request for that path.
     pub(crate) fn logged_request(&self, asked: &str) -> Value {
         self.logged(|line| line["asked"] == asked)
+    }
+
+    /// Waits until it has looked at every file there was at its start. From then on it watches.
+    pub(crate) fn scanned(&self) {
+        self.logged(|line| line["message"].as_str().is_some_and(|m| m.starts_with("catalog ")));
     }
 
     /// Every log line so far.

@@ -12,9 +12,10 @@ use crate::images;
 fn check_changes(settle: &'static str) {
     let (first, second) = (images::sketch(1), images::sketch(2));
     assert_eq!(first.len(), second.len());
-    let server = setup().settle(settle).start();
+    let server = setup().settle(settle).file("sub/README.md", "").start();
+    server.scanned();
     let file = |name: &str| server.catalog().join(name);
-    assert_eq!(list(&server, ".").names(), ["-"]);
+    assert_eq!(list(&server, ".").choices(), [""; 0]);
 
     let added = |name: &str, content: &[u8]| {
         fs::write(file(name), content).unwrap();
@@ -41,20 +42,36 @@ fn check_changes(settle: &'static str) {
     let garbage = images::unknown(9000);
     added("b.bin", &garbage);
     let after = list(&server, ".");
-    assert_eq!(after.types(), [("b.bin".into(), "file".into())]);
+    assert_eq!(after.types()[0], ("b.bin".into(), "file".into()));
     assert_eq!(after.entries()[0]["size"], 9000);
 
-    fs::create_dir(file("sub")).unwrap();
-    assert_eq!(list(&server, ".").names(), ["b.bin", "sub"]);
+    assert_eq!(list(&server, "sub").names(), ["-"]);
     added("sub/c.bin", &first);
     assert_eq!(list(&server, "sub").choices(), ["c.bin"]);
 
     fs::remove_file(file("b.bin")).unwrap();
     assert_eq!(list(&server, ".").names(), ["sub"]);
     assert_eq!(server.get("/b.bin", ESP8266).status, 404);
-    fs::remove_dir_all(file("sub")).unwrap();
-    assert_eq!(list(&server, ".").names(), ["-"]);
+}
+
+#[test]
+fn folders_come_and_go() {
+    let server = setup().start();
+    let sub = server.catalog().join("sub");
     assert_eq!(server.get("/_catalog?op=list&path=sub", "").status, 404);
+    fs::create_dir(&sub).unwrap();
+    assert_eq!(list(&server, ".").names(), ["sub"]);
+    assert_eq!(list(&server, "sub").names(), ["-"]);
+    fs::write(sub.join("c.bin"), images::sketch(1)).unwrap();
+    assert_eq!(list(&server, "sub").choices(), ["c.bin"]);
+    fs::rename(&sub, server.catalog().join("moved")).unwrap();
+    assert_eq!(list(&server, ".").names(), ["moved"]);
+    assert_eq!(list(&server, "moved").choices(), ["c.bin"]);
+    assert_eq!(server.get("/sub/c.bin", ESP8266).status, 404);
+    assert_eq!(server.get("/moved/c.bin", ESP8266).status, 200);
+    fs::remove_dir_all(server.catalog().join("moved")).unwrap();
+    assert_eq!(list(&server, ".").names(), ["-"]);
+    assert_eq!(server.get("/_catalog?op=list&path=moved", "").status, 404);
 }
 
 /// Waits until the server knows a file with that content, by asking for it.
@@ -86,6 +103,7 @@ fn changes_show_as_soon_as_files_are_closed() {
 #[test]
 fn a_file_that_is_still_being_written_is_absent() {
     let server = setup().settle("1h").start();
+    server.scanned();
     let mut file = fs::File::create(server.catalog().join("x.bin")).unwrap();
     file.write_all(&images::sketch(1)).unwrap();
     assert_eq!(list(&server, ".").names(), ["-"]);
