@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
@@ -24,14 +24,27 @@ const HOUSEKEEPING: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
 /// The thread that scans and watches. Dropping it stops it and keeps what is known.
 pub(crate) struct Watcher {
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Tells the thread to stop, and wakes it for that.
+struct Stop {
+    asked: AtomicBool,
+    wake: OwnedFd,
+}
+
+impl Stop {
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
 }
 
 impl Watcher {
     /// Starts scanning, then watching.
     pub(crate) fn start(catalog: Arc<Catalog>) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let stop = Arc::new(Stop { asked: AtomicBool::new(false), wake });
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("catalog".into()).spawn(move || {
             Watch::new(&catalog, &stopped).run();
@@ -43,7 +56,9 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.stop.asked.store(true, Ordering::Release);
+        // Should this fail, it stops at its next housekeeping.
+        let _ = rustix::io::write(&self.stop.wake, &1_u64.to_ne_bytes());
         if let Some(thread) = self.thread.take() {
             // A panic there was reported when it happened.
             drop(thread.join());
@@ -53,7 +68,7 @@ impl Drop for Watcher {
 
 struct Watch<'c> {
     catalog: &'c Catalog,
-    stop: &'c AtomicBool,
+    stop: &'c Stop,
     /// `None` where the kernel watches nothing (or no more) for us.
     inotify: Option<OwnedFd>,
     folders: HashMap<i32, CatalogPath>,
@@ -62,7 +77,7 @@ struct Watch<'c> {
 }
 
 impl<'c> Watch<'c> {
-    fn new(catalog: &'c Catalog, stop: &'c AtomicBool) -> Self {
+    fn new(catalog: &'c Catalog, stop: &'c Stop) -> Self {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .inspect_err(|error| tracing::warn!(%error, "cannot watch the catalog"))
             .ok();
@@ -72,7 +87,7 @@ impl<'c> Watch<'c> {
     fn run(mut self) {
         self.scan(CatalogPath::root());
         self.report();
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.stop.is_asked() {
             self.catalog.save();
             self.wait();
             self.read_events();
@@ -99,9 +114,12 @@ impl<'c> Watch<'c> {
 
     fn wait(&self) {
         // Without a watch this is just a pause. EINTR and the like only make it shorter.
+        let wake = PollFd::new(&self.stop.wake, PollFlags::IN);
         let _ = match &self.inotify {
-            Some(inotify) => poll(&mut [PollFd::new(inotify, PollFlags::IN)], Some(&HOUSEKEEPING)),
-            None => poll(&mut [], Some(&HOUSEKEEPING)),
+            Some(inotify) => {
+                poll(&mut [wake, PollFd::new(inotify, PollFlags::IN)], Some(&HOUSEKEEPING))
+            }
+            None => poll(&mut [wake], Some(&HOUSEKEEPING)),
         };
     }
 
@@ -170,7 +188,7 @@ impl<'c> Watch<'c> {
         let queue = Mutex::new(files);
         let settling = Mutex::new(Vec::new());
         let work = || {
-            while !self.stop.load(Ordering::Acquire) {
+            while !self.stop.is_asked() {
                 let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let Some(path) = next else { break };
                 if let Found::Absent(Absent::Settling) = self.catalog.file(&path, Effort::Disk) {
