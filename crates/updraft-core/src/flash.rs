@@ -40,8 +40,8 @@ fn frequency_mhz(chip: Chip, code: u8) -> Option<u8> {
         Chip::Esp32C2 => [30, 20, 15, 60],
         Chip::Esp32H2 => [24, 16, 12, 48],
         Chip::Esp32H21 | Chip::Esp32H4 => [24, 0, 0, 48],
-        // The C6 writes 0 for 80 MHz, too: its boot ROM divides its clock wrongly otherwise.
-        Chip::Esp32C6 => [80, 0, 20, 80],
+        // 0, not 15, is 80 MHz here: the boot ROM divides the clock wrongly (esptool `esp32c6.py`).
+        Chip::Esp32C6 => [80, 0, 20, 0],
         Chip::Esp32C5 | Chip::Esp32C61 | Chip::Esp32S31 => [40, 0, 20, 80],
         _ => [40, 26, 20, 80],
     };
