@@ -5,13 +5,15 @@ pub(crate) mod pages;
 mod patience;
 mod rewind;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
 use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
@@ -20,7 +22,7 @@ use tower::ServiceExt as _;
 use crate::app::App;
 use crate::catalog::Effort;
 use crate::deliver::Outcome;
-use crate::device::request::{Sorted, sort};
+use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::respond;
 use crate::device::stream::Stream;
 use crate::http::head::Header;
@@ -30,11 +32,10 @@ use crate::people::rewind::Rewind;
 use crate::stop::Stop;
 use crate::{deliver, log, router};
 
-/// What handlers of the people plane get: the server's state and whom they serve.
+/// What handlers of the people plane get.
 #[derive(Clone)]
 pub(crate) struct PeopleState {
     pub(crate) app: Arc<App>,
-    pub(crate) peer: SocketAddr,
 }
 
 /// Serves a connection whose first request, of which `received` are the bytes so far, is a person's.
@@ -47,23 +48,9 @@ pub(crate) async fn serve<S: Stream>(
 ) {
     let bounds = app.bounds.clone();
     let stream = Patience::new(stream, app.delivery.stall.to_std());
-    let router = router::people(PeopleState { app, peer });
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let router = router.clone();
-        async move {
-            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-            let started = Instant::now();
-            let response = router.oneshot(request).await?;
-            log::people(
-                peer,
-                method.as_str(),
-                &path,
-                response.status().as_u16(),
-                started.elapsed(),
-            );
-            Ok::<_, std::convert::Infallible>(response)
-        }
-    });
+    let router = router::people(PeopleState { app: Arc::clone(&app) });
+    let service =
+        service_fn(move |request| answer(Arc::clone(&app), router.clone(), peer, request));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(hyper_util::rt::TokioTimer::new())
         // It counts from the end of the answer before, so it bounds idle connections, too.
@@ -83,35 +70,49 @@ pub(crate) async fn serve<S: Stream>(
     }
 }
 
-/// Answers a device's request on a connection that began as a person's, by the same functions.
-pub(crate) async fn device_fallback(
-    State(PeopleState { app, peer }): State<PeopleState>,
-    request: Request,
-) -> Response {
+/// Answers one request: a person's by the router, a device's by the functions of the device plane.
+async fn answer(
+    app: Arc<App>,
+    router: Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
     let started = Instant::now();
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let fields: Vec<_> = request
-        .headers()
-        .iter()
-        .map(|(name, value)| Header { name: name.as_str(), value: value.as_bytes() })
-        .collect();
-    let method = Method::of(request.method().as_str());
-    let head = RequestHead::new(method, target, Version::Http11, &fields);
-    let request = match sort(&head, peer.ip()) {
-        Ok(Sorted::Device(request)) => request,
-        // Every person's URL has a route of its own.
-        Ok(Sorted::People) => return convert(Answer::empty(Status::NotFound)),
+    let sorted = {
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let fields: Vec<_> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| Header { name: name.as_str(), value: value.as_bytes() })
+            .collect();
+        let method = Method::of(request.method().as_str());
+        let head = RequestHead::new(method, target, Version::Http11, &fields);
+        log::head(&head, peer);
+        sort(&head, peer.ip())
+    };
+    match sorted {
+        Ok(Sorted::People) => {
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            let response = router.oneshot(request).await?;
+            let status = response.status().as_u16();
+            log::people(peer, method.as_str(), &path, status, started.elapsed());
+            Ok(response)
+        }
+        Ok(Sorted::Device(request)) => Ok(answer_device(app, request, started).await),
         Err(error) => {
             let status = match error {
                 BadHead::TooLarge => Status::HeadTooLarge,
                 _ => Status::BadRequest,
             };
             log::refused(peer, status.code(), error);
-            return convert(Answer::empty(status).closing());
+            Ok(convert(Answer::empty(status).closing()))
         }
-    };
-    let (state, asked) = (Arc::clone(&app), Arc::clone(&request));
-    let reply = tokio::task::spawn_blocking(move || respond(&state, &asked, Effort::Disk)).await;
+    }
+}
+
+async fn answer_device(app: Arc<App>, request: Arc<DeviceRequest>, started: Instant) -> Response {
+    let asked = Arc::clone(&request);
+    let reply = tokio::task::spawn_blocking(move || respond(&app, &asked, Effort::Disk)).await;
     let Ok(Some(mut reply)) = reply else {
         return convert(Answer::empty(Status::InternalError).closing());
     };

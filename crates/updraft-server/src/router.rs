@@ -5,7 +5,7 @@ use axum::routing::get;
 
 use crate::dialect::arduino::Client;
 use crate::http::{Method, Target};
-use crate::people::{PeopleState, device_fallback, pages};
+use crate::people::{PeopleState, pages};
 
 /// What a request target means on the device plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) fn plane(method: Method, target: Target<'_>, client: &Client) -> Plan
     })
 }
 
-/// People and operators. What is none of theirs is a device's, on any connection.
+/// People and operators. Only what [`plane`] says is theirs comes here.
 pub(crate) fn people(state: PeopleState) -> Router {
     Router::new()
         // People.
@@ -52,7 +52,6 @@ pub(crate) fn people(state: PeopleState) -> Router {
         .route(STYLE, get(pages::style))
         // Operators.
         .route(HEALTH, get(pages::health))
-        .fallback(device_fallback)
         .with_state(state)
 }
 
