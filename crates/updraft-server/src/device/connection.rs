@@ -216,8 +216,10 @@ impl Connection<'_> {
         let body = std::mem::replace(&mut reply.answer.body, Body::Empty);
         let length = if head_only { 0 } else { body.len() };
         let wire = OnTheWire { start: before + head, length };
+        let is_image = matches!(body, Body::Image(_));
+        drop(body);
         match sent {
-            _ if !matches!(body, Body::Image(_)) => {
+            _ if !is_image => {
                 let outcome = Outcome::unconfirmed(sent.err());
                 log::request(&request, &reply, outcome, started.elapsed());
             }
