@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use serde_json::Value;
 use updraft_core::Chip;
 
 use super::{check_image, check_not_modified, check_refused, with};
@@ -171,14 +172,17 @@ fn a_download_that_is_sent_counts_no_more() {
     let server =
         setup().file("door.bin", &door).config("[limits]\ndownloads_per_device = 1\n").start();
     let mut open = Vec::new();
-    for _ in 0..4 {
+    while open.len() < 4 {
         let mut stream = server.connect();
         write!(stream, "GET /door.bin HTTP/1.0\r\n{ESP8266}\r\n").unwrap();
         let answer = read_next(&mut stream);
-        assert_eq!((answer.status, answer.body), (200, door.clone()));
-        open.push(stream);
+        // We may have read the last byte before the server comes to take note of having sent it.
+        if answer.status != 304 {
+            assert_eq!((answer.status, answer.body), (200, door.clone()));
+            open.push(stream);
+        }
     }
-    let is_download = |line: &serde_json::Value| line["asked"] == "/door.bin";
+    let is_download = |line: &Value| line["asked"] == "/door.bin" && line["status"] == 200;
     assert!(!server.log().iter().any(is_download), "the connections are still open");
     drop(open);
     for line in server.logged_times(4, is_download) {
