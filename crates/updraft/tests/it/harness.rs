@@ -187,12 +187,7 @@ impl Server {
 
     /// Every address it listens on, in the order given.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.lines().iter().filter_map(listening).collect()
-    }
-
-    /// The log so far: JSON objects, or texts.
-    pub(crate) fn lines(&self) -> Vec<Value> {
-        self.log.lines.lock().unwrap().clone()
+        self.log().iter().filter_map(listening).collect()
     }
 
     /// Its process id.
@@ -254,7 +249,7 @@ impl Server {
         self.logged(|line| line["message"].as_str().is_some_and(|m| m.starts_with("catalog ")));
     }
 
-    /// Every log line so far.
+    /// Every log line so far: JSON objects, or texts.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.log.lines.lock().unwrap().clone()
     }
