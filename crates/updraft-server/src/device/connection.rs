@@ -4,16 +4,16 @@
 //! thread share, and only what is left of an unfinished head is kept.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::ReadBuf;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::app::App;
 use crate::catalog::Effort;
@@ -38,25 +38,17 @@ thread_local! {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve<S: Stream>(
-    mut stream: S,
-    peer: SocketAddr,
-    app: Arc<App>,
-    mut stop: Stop,
-) {
+pub(crate) async fn serve<S: Stream>(mut stream: S, peer: SocketAddr, app: Arc<App>, stop: Stop) {
     let mut connection = Connection { app: &app, peer, kept: Vec::new(), sent: 0, unsettled: None };
-    let mut grace = FIRST_REQUEST_GRACE;
+    let mut stopping = stop.clone();
+    let mut waiting = pin!(Waiting {
+        deadline: Instant::now() + app.bounds.idle.to_std(),
+        timer: sleep(app.bounds.idle.to_std()),
+        stopped: stopping.requested(),
+        state: State::New,
+    });
     loop {
-        let stopped = async {
-            stop.requested().await;
-            sleep(grace).await;
-        };
-        let next = tokio::select! {
-            biased;
-            next = connection.next(&mut stream) => next,
-            () = stopped => Next::End,
-        };
-        grace = Duration::ZERO;
+        let next = connection.next(&mut stream, waiting.as_mut()).await;
         if !matches!(next, Next::End) {
             connection.settle(&stream);
         }
@@ -80,6 +72,69 @@ pub(crate) async fn serve<S: Stream>(
         };
         if !keep_alive {
             return;
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// What ends the waiting for a request: time, or the server's end. One timer lasts for the whole
+    /// connection: putting its deadline off costs nothing until it goes off too early.
+    struct Waiting<F> {
+        deadline: Instant,
+        #[pin]
+        timer: Sleep,
+        #[pin]
+        stopped: F,
+        state: State,
+    }
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has not asked for anything yet.
+    New,
+    /// It has.
+    Served,
+    /// The server is to stop: nothing more is waited for than a first request.
+    Stopping,
+}
+
+impl<F: Future<Output = ()>> Waiting<F> {
+    /// Waits for at most `span` from now, or for less if the server is to stop.
+    fn at_most(self: Pin<&mut Self>, span: Duration) {
+        let mut this = self.project();
+        if *this.state != State::Stopping {
+            *this.deadline = Instant::now() + span;
+            if *this.deadline < this.timer.deadline() {
+                this.timer.as_mut().reset(*this.deadline);
+            }
+        }
+    }
+
+    fn served(self: Pin<&mut Self>) {
+        let this = self.project();
+        if *this.state == State::New {
+            *this.state = State::Served;
+        }
+    }
+
+    fn poll_over(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if *this.state != State::Stopping && this.stopped.poll(context).is_ready() {
+            if *this.state == State::Served {
+                return Poll::Ready(());
+            }
+            *this.state = State::Stopping;
+            *this.deadline = Instant::now() + FIRST_REQUEST_GRACE;
+            this.timer.as_mut().reset(*this.deadline);
+        }
+        loop {
+            ready!(this.timer.as_mut().poll(context));
+            if Instant::now() >= *this.deadline {
+                return Poll::Ready(());
+            }
+            this.timer.as_mut().reset(*this.deadline);
         }
     }
 }
@@ -115,51 +170,67 @@ struct Unsettled {
 
 impl Connection<'_> {
     /// Waits for the next request, as long as the limits allow.
-    async fn next<S: Stream>(&mut self, stream: &mut S) -> Next {
+    async fn next<S: Stream, F: Future<Output = ()>>(
+        &mut self,
+        stream: &mut S,
+        mut waiting: Pin<&mut Waiting<F>>,
+    ) -> Next {
         let bounds = &self.app.bounds;
-        let mut deadline = Instant::now() + bounds.idle.to_std();
-        if !self.kept.is_empty() {
-            deadline = Instant::now() + bounds.head.to_std();
+        if self.kept.is_empty() {
+            waiting.as_mut().at_most(bounds.idle.to_std());
+        } else {
+            waiting.as_mut().at_most(bounds.head.to_std());
             if let Some(next) = self.take_kept() {
                 return next;
             }
         }
-        loop {
-            let was_idle = self.kept.is_empty();
-            match timeout_at(deadline, self.receive(stream)).await {
-                Ok(Ok(Some(next))) => return next,
-                Ok(Ok(None)) if was_idle => deadline = Instant::now() + bounds.head.to_std(),
-                Ok(Ok(None)) => {}
-                Ok(Err(_)) | Err(_) => return Next::End,
+        let next = poll_fn(|context| {
+            loop {
+                let was_idle = self.kept.is_empty();
+                match self.poll_receive(stream, context) {
+                    Poll::Ready(Ok(Some(next))) => return Poll::Ready(next),
+                    Poll::Ready(Ok(None)) if was_idle => {
+                        waiting.as_mut().at_most(bounds.head.to_std());
+                    }
+                    Poll::Ready(Ok(None)) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
+                    Poll::Pending => {
+                        return waiting.as_mut().poll_over(context).map(|()| Next::End);
+                    }
+                }
             }
-        }
+        })
+        .await;
+        waiting.served();
+        next
     }
 
     /// Receives once. `None`: the head has not ended yet.
-    async fn receive<S: Stream>(&mut self, stream: &mut S) -> io::Result<Option<Next>> {
-        poll_fn(|context| {
-            BUFFER.with_borrow_mut(|buffer| {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
-                let received = buffer.filled();
-                if received.is_empty() {
-                    return Poll::Ready(Ok(Some(Next::End)));
-                }
-                if self.kept.is_empty() {
-                    let (next, used) = self.read(received);
-                    self.kept.extend_from_slice(&received[used..]);
-                    return Poll::Ready(Ok(next));
-                }
-                // A head ends with a line: without one in sight there is no use in looking again.
-                let may_end = received.contains(&b'\n');
-                self.kept.extend_from_slice(received);
-                if may_end || self.kept.len() > self.app.bounds.head_size.as_usize() {
-                    return Poll::Ready(Ok(self.take_kept()));
-                }
-                Poll::Ready(Ok(None))
-            })
+    fn poll_receive<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Next>>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+            let received = buffer.filled();
+            if received.is_empty() {
+                return Poll::Ready(Ok(Some(Next::End)));
+            }
+            if self.kept.is_empty() {
+                let (next, used) = self.read(received);
+                self.kept.extend_from_slice(&received[used..]);
+                return Poll::Ready(Ok(next));
+            }
+            // A head ends with a line: without one in sight there is no use in looking again.
+            let may_end = received.contains(&b'\n');
+            self.kept.extend_from_slice(received);
+            if may_end || self.kept.len() > self.app.bounds.head_size.as_usize() {
+                return Poll::Ready(Ok(self.take_kept()));
+            }
+            Poll::Ready(Ok(None))
         })
-        .await
     }
 
     /// Reads a head from the bytes kept.
@@ -186,12 +257,14 @@ impl Connection<'_> {
                 (Some(Next::Bad(BadHead::TooLarge)), 0)
             }
             ParsedHead::Complete(head, length) => {
-                log::head(&head, self.peer);
-                match sort(&head, self.peer.ip()) {
+                let next = match sort(&head, self.peer.ip()) {
+                    // The people plane reads it anew, and logs it then.
+                    Ok(Sorted::People) => return (Some(Next::People), 0),
                     Ok(Sorted::Device(request)) => (Some(Next::Device(request)), length),
-                    Ok(Sorted::People) => (Some(Next::People), 0),
                     Err(error) => (Some(Next::Bad(error)), 0),
-                }
+                };
+                log::head(&head, self.peer);
+                next
             }
         }
     }

@@ -112,7 +112,7 @@ fn what_is_no_image_is_said_with_its_name() {
     let output = updraft(&[&path]);
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(error, format!("error: not a firmware image: {}\n", path.display()));
+    assert_eq!(error, format!("updraft: not a firmware image: {}\n", path.display()));
     let sheet = String::from_utf8(output.stdout).unwrap();
     assert!(sheet.contains("  kind          unknown\n"), "{sheet}");
     assert!(sheet.contains("  size          11 bytes\n"), "{sheet}");
