@@ -121,7 +121,7 @@ fn what_is_no_image_is_said_with_its_name() {
     let output = updraft(&[&missing]);
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.starts_with(&format!("error: cannot read {}: ", missing.display())), "{error}");
+    assert!(error.starts_with(&format!("updraft: cannot read {}: ", missing.display())), "{error}");
 
     assert_eq!(updraft(&[]).status.code(), Some(2));
 }
