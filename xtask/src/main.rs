@@ -1,6 +1,7 @@
 //! The project's chores, `cargo xtask <command>`: what the build server runs is what a person runs.
 //! One file a command. Nothing here is part of Updraft, and no crate depends on it.
 
+mod bench;
 mod ci;
 mod debian;
 mod example;
@@ -32,6 +33,8 @@ enum Chore {
     Example,
     /// Fuzz one target, or each in turn.
     Fuzz(fuzz::Args),
+    /// Measure the server beside nginx, PHP and `updateserver.py`.
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Chore::Nostd => nostd::run(),
         Chore::Example => example::run(),
         Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Bench(args) => bench::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

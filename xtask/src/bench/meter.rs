@@ -1,0 +1,162 @@
+//! What processes and the machine used: CPU, memory, socket memory; from `/proc` and the CPU clocks.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::load::{figure, sys};
+use crate::ui;
+
+/// CPUs used over a time: 1.0 is one core all the time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) time: Duration,
+    pub(crate) server: f64,
+    pub(crate) load: f64,
+    /// By everybody else, the machine's host included.
+    pub(crate) others: f64,
+}
+
+/// A measurement that has begun.
+pub(crate) struct Meter<'a> {
+    server: &'a [u32],
+    began: Instant,
+    before: Reading,
+}
+
+impl<'a> Meter<'a> {
+    /// Begins to measure the server of these processes, and ourselves as the load.
+    pub(crate) fn start(server: &'a [u32]) -> Result<Self> {
+        Ok(Self { server, before: Reading::take(server)?, began: ui::now() })
+    }
+
+    pub(crate) fn stop(self) -> Result<Usage> {
+        let after = Reading::take(self.server)?;
+        let time = self.began.elapsed();
+        let cpus = |from: Duration, to: Duration| {
+            to.saturating_sub(from).as_secs_f64() / time.as_secs_f64()
+        };
+        let server = cpus(self.before.server, after.server);
+        let load = cpus(self.before.load, after.load);
+        let idle = cpus(self.before.idle, after.idle);
+        let others = (after.cores - idle - server - load).max(0.0);
+        Ok(Usage { time, server, load, others })
+    }
+}
+
+struct Reading {
+    server: Duration,
+    load: Duration,
+    /// Of all cores together.
+    idle: Duration,
+    cores: f64,
+}
+
+impl Reading {
+    fn take(server: &[u32]) -> Result<Self> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        Ok(Self {
+            server: server.iter().map(|pid| sys::process_cpu(*pid)).sum::<Result<_, _>>()?,
+            load: sys::process_cpu(std::process::id())?,
+            idle: idle(&stat).context("/proc/stat")?,
+            cores: figure(cores(&stat) as u64),
+        })
+    }
+}
+
+/// Time that all cores together had nothing to do, from `/proc/stat`: the kernel keeps this exactly,
+/// the busy time only in ticks (proc(5)).
+fn idle(stat: &str) -> Option<Duration> {
+    // user nice system idle iowait ..., in 1/100 s.
+    let mut fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().skip(3);
+    let mut next = || -> Option<u64> { fields.next()?.parse().ok() };
+    Some(Duration::from_millis((next()? + next()?) * 10))
+}
+
+/// Cores that `/proc/stat` counts: all of the machine's.
+fn cores(stat: &str) -> usize {
+    let numbered = |line: &str| line.as_bytes().get(3).is_some_and(u8::is_ascii_digit);
+    stat.lines().filter(|line| line.starts_with("cpu") && numbered(line)).count()
+}
+
+/// A process and all that descend from it.
+pub(crate) fn family(root: u32) -> Result<Vec<u32>> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let pid: Option<u32> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        // Processes come and go.
+        if let (Some(pid), Ok(stat)) = (pid, fs::read_to_string(entry.path().join("stat"))) {
+            parents.extend(parent(&stat).map(|parent| (pid, parent)));
+        }
+    }
+    let mut family = vec![root];
+    let mut next = 0;
+    while let Some(&one) = family.get(next) {
+        family.extend(parents.iter().filter(|(_, parent)| *parent == one).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    Ok(family)
+}
+
+/// The parent's number, from `/proc/PID/stat`. The name before it may hold anything.
+fn parent(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Bytes of memory of their own that these processes have (`RssAnon`).
+pub(crate) fn own_memory(pids: &[u32]) -> Result<u64> {
+    pids.iter().map(|pid| kib(&format!("/proc/{pid}/status"), "RssAnon:")).sum()
+}
+
+/// Bytes of memory of these processes, each page that several share counted in parts (`Pss`).
+pub(crate) fn share_of_memory(pids: &[u32]) -> Result<u64> {
+    pids.iter().map(|pid| kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")).sum()
+}
+
+/// Bytes that all TCP sockets of the machine hold in the kernel, both ends of each connection.
+pub(crate) fn socket_memory() -> Result<u64> {
+    let text = fs::read_to_string("/proc/net/sockstat")?;
+    sockstat_pages(&text).map(|pages| pages * 4096).context("/proc/net/sockstat")
+}
+
+fn sockstat_pages(text: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.starts_with("TCP:"))?;
+    line.split_once(" mem ")?.1.split_whitespace().next()?.parse().ok()
+}
+
+/// The value behind this word, KiB in the file, as bytes.
+fn kib(path: &str, word: &str) -> Result<u64> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(word));
+    let value = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    value.map(|kib| kib * 1024).with_context(|| format!("no {word} in {path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proc_is_read() {
+        let stat = "cpu  228559 17 49268 656055 4434 0 1673 260 0 0\ncpu0 1 2 3 4\n";
+        assert_eq!(idle(stat), Some(Duration::from_millis(6_604_890)));
+        assert_eq!(idle("intr 1"), None);
+        assert_eq!(cores(stat), 1);
+        assert_eq!(parent("17 (a) b) S 5 17 17 0"), Some(5));
+        let sockstat = "sockets: used 9\nTCP: inuse 5 orphan 0 tw 3 alloc 8 mem 12\nUDP: inuse 1\n";
+        assert_eq!(sockstat_pages(sockstat), Some(12));
+    }
+
+    #[test]
+    fn this_process_is_measured() {
+        let own = std::process::id();
+        assert!(family(own).unwrap().contains(&own));
+        assert!(own_memory(&[own]).unwrap() > 10_000);
+        assert!(share_of_memory(&[own]).unwrap() > 10_000);
+        socket_memory().unwrap();
+        let usage = Meter::start(&[own]).unwrap().stop().unwrap();
+        assert!(usage.server >= 0.0 && usage.load >= 0.0 && usage.others >= 0.0);
+    }
+}
