@@ -125,10 +125,12 @@ fn tasmota_always_gets_the_file() {
 /// A filesystem request carries the sketch's digest, which says nothing of the filesystem.
 #[test]
 fn a_filesystem_is_always_sent() {
-    let fs = images::littlefs();
-    let server = setup().file("fs.bin", &fs).start();
-    let fields = with(&esp8266_runs(&md5(&fs)), "x-ESP8266-mode", Some("spiffs"));
-    check_image(&server.get("/fs.bin", &fields), "fs.bin", &fs);
+    let (fs, door) = (images::littlefs(), images::sketch(1));
+    let server = setup().file("fs.bin", &fs).file("door.bin", &door).start();
+    let asks = |md5: &str| with(&esp8266_runs(md5), "x-ESP8266-mode", Some("spiffs"));
+    check_image(&server.get("/fs.bin", &asks(&md5(&fs))), "fs.bin", &fs);
+    // Not even for the sketch it runs would that be an answer.
+    check_refused(&server.get("/door.bin", &asks(&md5(&door))), 403);
 }
 
 /// The compressed bytes are checked on the way, the inflated ones run afterwards.
