@@ -28,6 +28,8 @@ pub fn start(config: LogConfig) {
     let lines = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        // A log that nobody reads any more stops nobody: complaining about it there would panic.
+        .log_internal_errors(false)
         .with_target(false)
         .with_ansi(terminal);
     let text = match config.format {

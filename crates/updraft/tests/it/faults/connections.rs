@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 use super::{
     BIG, Download, connect_from, keep_alive, narrow, read_to_close, request, sketch, still_serves,
@@ -50,6 +50,23 @@ fn two_thousand_idle_connections_disturb_no_download() {
     }
     drop(idle);
     still_serves(&server, "/big.bin", &image);
+}
+
+#[test]
+fn a_server_out_of_descriptors_goes_on_when_some_are_free() {
+    let server = setup().file("x.bin", sketch(5000, 1)).start();
+    // By then every thread has what it needs for itself.
+    server.scanned();
+    for _ in 0..30 {
+        assert_eq!(server.get("/none.bin", ESP8266).status, 404);
+    }
+    let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
+    let limit = Rlimit { current: Some(50), maximum: Some(50) };
+    prlimit(pid, Resource::Nofile, limit).unwrap();
+    let open: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    server.logged(|line| line["message"] == "cannot accept a connection");
+    drop(open);
+    assert_eq!(server.get("/x.bin", ESP8266).status, 200);
 }
 
 #[test]
