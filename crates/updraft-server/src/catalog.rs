@@ -16,7 +16,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
@@ -70,6 +70,8 @@ pub(crate) struct Entry {
     location: Box<Path>,
     pub(crate) stamp: Stamp,
     pub(crate) image: Image,
+    /// When the stamp was last seen to hold, in milliseconds of our clock.
+    seen: AtomicI64,
 }
 
 struct Settling {
@@ -120,6 +122,9 @@ impl From<Unserved> for Absent {
     }
 }
 
+/// How long a look at a file's stamp holds, in milliseconds.
+const JUST_MS: i128 = 10;
+
 /// Bytes read at a time while inspecting.
 const BLOCK: usize = 256 * 1024;
 
@@ -155,7 +160,11 @@ impl Catalog {
         if !self.rules.serves(path.name()) {
             return Found::Absent(Absent::NeverServed);
         }
+        let now = self.clock.now();
         let known = self.read_index().files.get(path).cloned();
+        if let Some(entry) = known.as_ref().filter(|entry| self.was_just_seen(entry, now)) {
+            return Found::Known(Arc::clone(entry));
+        }
         let location = known.as_ref().map_or_else(
             || self.folder.location(path).into(),
             |entry| std::borrow::Cow::Borrowed(&*entry.location),
@@ -164,7 +173,10 @@ impl Catalog {
             return Found::Absent(Absent::NotThere);
         };
         match known {
-            Some(entry) if entry.stamp == stamp => return Found::Known(entry),
+            Some(entry) if entry.stamp == stamp => {
+                entry.seen.store(now.as_millisecond(), Ordering::Relaxed);
+                return Found::Known(entry);
+            }
             _ if effort == Effort::Quick => return Found::NeedsDisk,
             _ => {}
         }
@@ -176,6 +188,15 @@ impl Catalog {
             Ok(entry) => Found::Known(entry),
             Err(absent) => Found::Absent(absent),
         }
+    }
+
+    /// Whether a file was looked at so short a time ago that looking again tells nothing new to
+    /// anyone. A crowd of devices costs one look, not thousands.
+    fn was_just_seen(&self, entry: &Entry, now: Timestamp) -> bool {
+        // Shorter, where files are not given any time to settle.
+        let just = (self.rules.settle.0.as_millis() / 200).min(JUST_MS);
+        let age = now.as_millisecond().saturating_sub(entry.seen.load(Ordering::Relaxed));
+        (0..just).contains(&i128::from(age))
     }
 
     /// Opens a file that was found, for reading. `None` if another one stands there by now.
@@ -235,6 +256,7 @@ impl Catalog {
             location: self.folder.location(path).into(),
             stamp,
             image,
+            seen: AtomicI64::new(i64::MIN),
         });
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         // A digest stays known when its file is replaced: devices go on running the old one.
@@ -284,6 +306,9 @@ impl Catalog {
             index.settling.insert(path.clone(), seen);
             // Its size and date are in the list of its folder.
             index.lists.remove(&path.parent());
+            if let Some(entry) = index.files.get(path) {
+                entry.seen.store(i64::MIN, Ordering::Relaxed);
+            }
         }
         self.file(path, Effort::Disk);
     }

@@ -4,11 +4,11 @@
 mod cache;
 
 use std::fs::File;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -116,15 +116,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How long a connection stays open for the peer to close it once it has everything.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Sends a head and its body. `sent` counts the bytes written to this connection.
+/// Sends a head and its body, counting the time from `started`. `sent` counts the bytes written to
+/// this connection.
 pub(crate) async fn send<S: Stream>(
     stream: &mut S,
     head: &[u8],
     body: &Body,
     limits: &DeliveryConfig,
+    started: Instant,
     sent: &mut u64,
 ) -> Result<(), Ended> {
-    let deadline = Instant::now() + limits.longest(body.len());
+    let deadline = started + limits.longest(body.len());
     let patience = Patience { stall: limits.stall.to_std(), deadline };
     let mut sending = Sending { stream, patience, sent };
     let result = match body {
@@ -230,10 +232,11 @@ impl<S: Stream> Sending<'_, S> {
         while !head.is_empty() || !body.is_empty() {
             let turn = &body[..body.len().min(TURN)];
             let write = async {
-                if head.is_empty() {
-                    self.stream.write(turn).await
-                } else {
-                    self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(turn)]).await
+                match (head, turn) {
+                    (one, []) | ([], one) => self.stream.write(one).await,
+                    (head, turn) => {
+                        self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(turn)]).await
+                    }
                 }
             };
             let written = self.patience.wait(write).await?;
@@ -270,14 +273,24 @@ impl<S: Stream> Sending<'_, S> {
 }
 
 impl Patience {
-    /// Waits for one write.
+    /// Waits for one write. Most are done at once, and cost neither a look at the clock nor a timer.
     async fn wait(self, write: impl Future<Output = io::Result<usize>>) -> Result<usize, Ended> {
-        let stalled = Instant::now() + self.stall;
-        match timeout_at(stalled.min(self.deadline), write).await {
-            Ok(Ok(0) | Err(_)) => Err(Ended::Vanished),
-            Ok(Ok(written)) => Ok(written),
-            Err(_) if self.deadline <= stalled => Err(Ended::TooSlow),
-            Err(_) => Err(Ended::Stalled),
+        let mut write = pin!(write);
+        let at_once = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
+        let written = match at_once {
+            Poll::Ready(written) => written,
+            Poll::Pending => {
+                let stalled = Instant::now() + self.stall;
+                match timeout_at(stalled.min(self.deadline), write).await {
+                    Ok(written) => written,
+                    Err(_) if self.deadline <= stalled => return Err(Ended::TooSlow),
+                    Err(_) => return Err(Ended::Stalled),
+                }
+            }
+        };
+        match written {
+            Ok(0) | Err(_) => Err(Ended::Vanished),
+            Ok(written) => Ok(written),
         }
     }
 }

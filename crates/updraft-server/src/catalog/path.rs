@@ -7,7 +7,7 @@ use crate::http::target::percent_decode;
 /// A path below the catalog's root: components joined by `/`, none of them empty, `.`, `..` or a dot
 /// name. The root itself is the empty path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct CatalogPath(Box<str>);
+pub(crate) struct CatalogPath(String);
 
 /// Why a path names nothing in any catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ const MAX_LENGTH: usize = 1024;
 impl CatalogPath {
     /// The catalog's own folder.
     pub(crate) fn root() -> Self {
-        Self("".into())
+        Self(String::new())
     }
 
     /// Reads the path of a download's request target, percent-encoded or not.
@@ -56,7 +56,7 @@ impl CatalogPath {
             }
             clean.push_str(component);
         }
-        Ok(Self(clean.into()))
+        Ok(Self(clean))
     }
 
     /// The path of `name`, a directory entry, in this folder.

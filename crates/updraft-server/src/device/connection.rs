@@ -284,7 +284,7 @@ impl Connection<'_> {
         let keep_alive = keep_alive && !reply.answer.close;
         let head_only = request.framing.method == Method::Head;
         let before = self.sent;
-        let (head, sent) = self.send(stream, &reply.answer, head_only, keep_alive).await;
+        let (head, sent) = self.send(stream, &reply.answer, head_only, keep_alive, started).await;
         // From here on the image is the kernel's: its memory and the device's place are free.
         let body = std::mem::replace(&mut reply.answer.body, Body::Empty);
         let length = if head_only { 0 } else { body.len() };
@@ -339,7 +339,7 @@ impl Connection<'_> {
             _ => Status::BadRequest,
         };
         log::refused(self.peer, status.code(), error);
-        if self.send(stream, &Answer::empty(status), false, false).await.1.is_ok() {
+        if self.send(stream, &Answer::empty(status), false, false, Instant::now()).await.1.is_ok() {
             let wire = OnTheWire { start: self.sent, length: 0 };
             deliver::finish(stream, wire, &self.app.delivery).await;
         }
@@ -352,11 +352,13 @@ impl Connection<'_> {
         answer: &Answer,
         head_only: bool,
         keep_alive: bool,
+        started: Instant,
     ) -> (u64, Result<(), Ended>) {
-        let mut head = Vec::with_capacity(512);
+        let mut head = Vec::with_capacity(256);
         self.app.date(|date| answer.write_head(&mut head, keep_alive, date));
         let body = if head_only { &Body::Empty } else { &answer.body };
-        let sent = deliver::send(stream, &head, body, &self.app.delivery, &mut self.sent).await;
+        let sent =
+            deliver::send(stream, &head, body, &self.app.delivery, started, &mut self.sent).await;
         (head.len() as u64, sent)
     }
 }

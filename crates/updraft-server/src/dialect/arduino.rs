@@ -86,16 +86,21 @@ pub(crate) fn read(head: &RequestHead<'_, '_>, known: &Known<'_>) -> Result<Clie
         family,
         device,
         mode,
-        version: fields
-            .version
-            .filter(|v| !v.is_empty())
-            .map(|v| v.chars().filter(|c| !c.is_control()).take(MAX_VERSION).collect()),
+        version: fields.version.filter(|version| !version.is_empty()).map(shown),
         sketch_md5: digest(fields.sketch_md5),
         sketch_sha256: digest(fields.sketch_sha256),
         sketch_size: number(fields.sketch_size),
         free_space: number(fields.free_space),
         chip_size: number(fields.chip_size),
     }))
+}
+
+/// A version as it is kept: what a person can read of it.
+fn shown(version: &str) -> String {
+    if version.len() <= MAX_VERSION && version.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return version.to_owned();
+    }
+    version.chars().filter(|c| !c.is_control()).take(MAX_VERSION).collect()
 }
 
 fn digest<const N: usize>(field: Option<&str>) -> Option<Digest<N>> {
@@ -121,13 +126,10 @@ impl<'b> Fields<'b> {
     fn read(head: &RequestHead<'_, 'b>, prefix: &str) -> Result<Self, BadHead> {
         let mut fields = Self::default();
         for (name, value) in head.fields() {
-            let Some(name) = name
-                .get(..prefix.len())
-                .filter(|start| start.eq_ignore_ascii_case(prefix))
-                .and_then(|_| name.get(prefix.len()..))
-            else {
+            let Some((start, name)) = name.split_at_checked(prefix.len()) else { continue };
+            if !start.eq_ignore_ascii_case(prefix) {
                 continue;
-            };
+            }
             let Some(slot) = fields.slot(name) else { continue };
             let value = std::str::from_utf8(value.trim_ascii()).map_err(|_| BadHead::Syntax)?;
             if slot.is_some_and(|first| first != value) {
@@ -140,17 +142,17 @@ impl<'b> Fields<'b> {
 
     fn slot(&mut self, name: &str) -> Option<&mut Option<&'b str>> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
-        Some(match name {
-            _ if is("sta-mac") => &mut self.sta_mac,
-            _ if is("base-mac") => &mut self.base_mac,
-            _ if is("chip-id") => &mut self.chip_id,
-            _ if is("mode") => &mut self.mode,
-            _ if is("version") => &mut self.version,
-            _ if is("sketch-md5") => &mut self.sketch_md5,
-            _ if is("sketch-sha256") => &mut self.sketch_sha256,
-            _ if is("sketch-size") => &mut self.sketch_size,
-            _ if is("free-space") => &mut self.free_space,
-            _ if is("chip-size") => &mut self.chip_size,
+        Some(match name.len() {
+            4 if is("mode") => &mut self.mode,
+            7 if is("sta-mac") => &mut self.sta_mac,
+            7 if is("version") => &mut self.version,
+            7 if is("chip-id") => &mut self.chip_id,
+            8 if is("base-mac") => &mut self.base_mac,
+            9 if is("chip-size") => &mut self.chip_size,
+            10 if is("sketch-md5") => &mut self.sketch_md5,
+            10 if is("free-space") => &mut self.free_space,
+            11 if is("sketch-size") => &mut self.sketch_size,
+            13 if is("sketch-sha256") => &mut self.sketch_sha256,
             _ => return None,
         })
     }
