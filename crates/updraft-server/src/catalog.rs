@@ -122,9 +122,6 @@ impl From<Unserved> for Absent {
     }
 }
 
-/// How long a look at a file's stamp holds, in milliseconds.
-const JUST_MS: i128 = 10;
-
 /// Bytes read at a time while inspecting.
 const BLOCK: usize = 256 * 1024;
 
@@ -193,10 +190,8 @@ impl Catalog {
     /// Whether a file was looked at so short a time ago that looking again tells nothing new to
     /// anyone. A crowd of devices costs one look, not thousands.
     fn was_just_seen(&self, entry: &Entry, now: Timestamp) -> bool {
-        // Shorter, where files are not given any time to settle.
-        let just = (self.rules.settle.0.as_millis() / 200).min(JUST_MS);
         let age = now.as_millisecond().saturating_sub(entry.seen.load(Ordering::Relaxed));
-        (0..just).contains(&i128::from(age))
+        (0..self.rules.recheck.0.as_millis()).contains(&i128::from(age))
     }
 
     /// Opens a file that was found, for reading. `None` if another one stands there by now.
@@ -322,7 +317,10 @@ impl Catalog {
         let (there, gone): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .partition(|entry| Stamp::of_path(&entry.location) == Some(entry.stamp));
-        if let Err(error) = self.kept.save(&there) {
+        let holds = |path: &CatalogPath, stamp| {
+            Stamp::of_path(&self.folder.location(path)) == Some(stamp)
+        };
+        if let Err(error) = self.kept.save(&there, holds) {
             tracing::warn!(%error, "cannot keep what is known of the catalog");
         }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);

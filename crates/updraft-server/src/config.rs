@@ -47,6 +47,8 @@ pub struct CatalogConfig {
     /// How long a file must be unchanged to count as complete, unless it was seen to be closed after
     /// writing. Also the longest time a list may be out of date.
     pub settle: Span,
+    /// How long one look at a file's stamp answers for: a replaced file is noticed that much later.
+    pub recheck: Span,
     /// Whether files that would break a device are refused to it.
     pub gate: bool,
     /// Whether a device gets a file again that it runs already.
@@ -186,6 +188,7 @@ impl Default for CatalogConfig {
             extensions: vec![".bin".into(), ".bin.gz".into()],
             list_gzip: false,
             settle: Span::seconds(2),
+            recheck: Span(jiff::SignedDuration::from_millis(10)),
             gate: true,
             resend: false,
         }

@@ -1,7 +1,7 @@
 //! What is kept of inspections from one start to the next: a JSON file in the data folder. Losing it
 //! costs time, never correctness: a record counts only for a file whose stamp it has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -67,8 +67,19 @@ impl Kept {
         self.records.get(path).filter(|(then, _)| *then == stamp).map(|(_, image)| image.clone())
     }
 
-    /// Keeps these, replacing all before: written beside and renamed, so that no crash leaves half.
-    pub(super) fn save(&self, entries: &[Arc<Entry>]) -> io::Result<()> {
+    /// Keeps these, and of what was kept before what nobody looked at yet and `holds`. Written beside
+    /// and renamed, so that no crash leaves half.
+    pub(super) fn save(
+        &self,
+        entries: &[Arc<Entry>],
+        holds: impl Fn(&CatalogPath, Stamp) -> bool,
+    ) -> io::Result<()> {
+        let known: HashSet<_> = entries.iter().map(|entry| &entry.path).collect();
+        let before = self
+            .records
+            .iter()
+            .filter(|(path, (stamp, _))| !known.contains(path) && holds(path, *stamp))
+            .map(|(path, (stamp, image))| RecordRef { path: path.as_str(), stamp: *stamp, image });
         let files = entries
             .iter()
             .map(|entry| RecordRef {
@@ -76,6 +87,7 @@ impl Kept {
                 stamp: entry.stamp,
                 image: &entry.image,
             })
+            .chain(before)
             .collect();
         let document = serde_json::to_vec(&Document { revision: REVISION, files })?;
         let beside = self.file.with_extension("json.new");

@@ -140,6 +140,7 @@ impl Setup {
             command.arg("--data").arg(self.dir.path().join("data"));
         }
         command.env("UPDRAFT_CATALOG_SETTLE", self.settle);
+        command.env("UPDRAFT_CATALOG_RECHECK", "0s");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.args(&self.args).current_dir(self.dir.path()).stdin(Stdio::null());
         command
