@@ -317,9 +317,8 @@ impl Catalog {
         let (there, gone): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .partition(|entry| Stamp::of_path(&entry.location) == Some(entry.stamp));
-        let holds = |path: &CatalogPath, stamp| {
-            Stamp::of_path(&self.folder.location(path)) == Some(stamp)
-        };
+        let holds =
+            |path: &CatalogPath, stamp| Stamp::of_path(&self.folder.location(path)) == Some(stamp);
         if let Err(error) = self.kept.save(&there, holds) {
             tracing::warn!(%error, "cannot keep what is known of the catalog");
         }

@@ -76,6 +76,32 @@ fn a_second_start_inspects_what_is_new() {
 }
 
 #[test]
+fn a_server_stopped_in_its_first_moment_forgets_nothing() {
+    let old = (0..2000).fold(setup(), |setup, number| {
+        setup.file(&format!("old{number}.bin"), format!("file {number}"))
+    });
+    let (server, _) = start(old.args(&["-l", "info"]));
+    let mut again = stop(server).args(&["-l", "debug"]);
+    // It finds something new to keep, but has not seen everything.
+    for round in 0..3 {
+        for number in 0..100 {
+            again = again.file(&format!("new{round}-{number}.bin"), format!("new {number}"));
+        }
+        let server = again.start();
+        server.logged(|line| {
+            let inspected = format!("inspected new{round}-");
+            line["message"].as_str().is_some_and(|m| m.starts_with(&inspected))
+        });
+        again = stop(server);
+    }
+    let (server, files) = start(again);
+    assert_eq!(files, 2300);
+    let forgotten: Vec<_> =
+        inspected(&server).into_iter().filter(|name| name.starts_with("old")).collect();
+    assert_eq!(forgotten, [""; 0]);
+}
+
+#[test]
 fn what_was_taken_up_is_answered_like_what_was_inspected() {
     let (server, _) = start(three_files());
     let ask = |server: &Server| {
