@@ -20,9 +20,10 @@ use clap::ValueEnum as _;
 
 use crate::shell::root;
 use crate::ui;
+use load::sys;
 use peers::{Peer, Peers};
 use report::Results;
-use rounds::Rule;
+use rounds::{Rounds, Rule};
 use targets::Workload;
 use workloads::{Bench, Scale};
 
@@ -64,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let versions = peers::versions(&needed)?;
     let program = peers::build()?;
 
+    sys::notice_interrupts();
     let temp = tempfile::Builder::new().prefix("updraft-bench-").tempdir()?;
     let (servers, sites) = (temp.path().join("servers"), temp.path().join("sites"));
     fs::create_dir(&servers)?;
@@ -75,13 +77,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut results = Results::new();
     for &workload in workloads {
         ui::step(workload.words(), || {
-            results.insert(workload, bench.run(workload)?);
+            let rounds = bench.run(workload);
+            sys::check_interrupt()?;
+            results.insert(
+                workload,
+                rounds.unwrap_or_else(|problem| {
+                    ui::say(format_args!("  not measured: {problem:#}"));
+                    Rounds::none(&problem)
+                }),
+            );
             Ok(())
         })?;
     }
 
     let about = about(args, &scale, &versions);
-    let text = report::render(&results, scale.rule, &about);
+    let text = report::render(&results, &about);
     ui::say(format_args!("\n{text}"));
     if args.quick || args.only.is_some() {
         return Ok(());
@@ -156,11 +166,7 @@ fn about(args: &Args, scale: &Scale, versions: &[String]) -> Vec<String> {
              MiB",
             scale.devices, scale.rate, scale.images,
         ),
-        format!(
-            "Start: {} files, inspected at an earlier start; pegged: at least 0.95 CPU, the busiest thread \
-             of the load",
-            scale.files,
-        ),
+        format!("Start: {} files, inspected at an earlier start", scale.files),
     ]);
     about
 }

@@ -77,16 +77,9 @@ pub(crate) struct Running {
 }
 
 impl Peers {
-    /// Whether this one can be started; if not, why.
-    pub(crate) fn is_there(&self, peer: Peer) -> Result<()> {
-        if peer == Peer::UpdateServer && self.updateserver.is_none() {
-            bail!("give its path with --updateserver");
-        }
-        Ok(())
-    }
-
     /// Starts a server for this site. It may not answer yet.
     pub(crate) fn start(&self, peer: Peer, site: &Site) -> Result<Running> {
+        sys::check_interrupt()?;
         let folder = tempfile::tempdir_in(&self.folder)?.keep();
         match peer {
             Peer::Ours => ours::start(&folder, site),
@@ -96,10 +89,9 @@ impl Peers {
             Peer::Php => php::start(&folder, site),
             Peer::UpdateServer => match &self.updateserver {
                 Some(script) => python::start(&folder, site, script),
-                None => bail!("no updateserver.py was given"),
+                None => bail!("give its path with --updateserver"),
             },
         }
-        .with_context(|| format!("{peer} does not start"))
     }
 }
 
@@ -124,6 +116,7 @@ impl Running {
             if began.elapsed() > PATIENCE {
                 return Err(error.context("no right answer after two minutes"));
             }
+            sys::check_interrupt()?;
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -1,10 +1,11 @@
 //! The results as Markdown: a table of goals with their verdicts, and one of figures. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::iter;
 
 use super::peers::Peer;
-use super::rounds::{Rounds, Rule};
+use super::rounds::{Figures, Rounds};
 use super::targets::{Against, Bound, Figure, Goal, Ratio, Workload, goals};
 
 /// Everything that was measured.
@@ -24,69 +25,76 @@ enum Verdict {
 const PEGGED: f64 = 0.95;
 
 /// The text of the results; `about` says where they are from, a line each.
-pub(crate) fn render(results: &Results, rule: Rule, about: &[String]) -> String {
+pub(crate) fn render(results: &Results, about: &[String]) -> String {
     let mut text = String::new();
     for line in about {
         let _ = writeln!(text, "- {line}");
     }
     text += "\n## Goals\n\n";
-    table(
-        &mut text,
-        [
-            "workload", "figure", "peer", "its", "ours", "ratio", "goal", "verdict", "then",
-            "verdict",
-        ],
-        goals()
-            .iter()
-            .filter(|goal| results.contains_key(&goal.workload))
-            .map(|goal| row(goal, results.get(&goal.workload), rule)),
-    );
-    text += "\n## Figures\n\nMedians over the rounds that were kept.\n\n";
-    let figures = [
-        Figure::Rate,
-        Figure::ServerCpu,
-        Figure::LoadCpu,
-        Figure::Median,
-        Figure::P99,
-        Figure::ServerCpus,
-        Figure::LoadCpus,
-        Figure::CpuPerGigabyte,
-        Figure::LongestCheck,
-    ];
-    let names = figures.map(Figure::words);
-    let head: Vec<&str> =
-        ["workload", "server"].into_iter().chain(names).chain(["pegged"]).collect();
-    text += &line(&head);
-    text += &line(&vec!["---"; head.len()]);
+    let measured = goals().into_iter().filter_map(|goal| {
+        let rounds = results.get(&goal.workload)?;
+        Some(row(&goal, rounds))
+    });
+    table(&mut text, &GOALS.map(str::to_owned), measured);
+    text += "\n## Figures\n\nMedians over the rounds that were kept. Pegged is who used 0.95 CPU or more; \
+             of the load, the busiest thread counts.\n";
     for (workload, rounds) in results {
-        for &peer in workload.peers() {
-            let value = |figure| rounds.median(peer, figure).map_or("–".into(), number);
-            let mut cells = vec![workload.words().to_owned(), peer.to_string()];
-            cells.extend(figures.map(value));
-            cells.push(pegged(rounds, peer).to_owned());
-            text += &line(&cells);
-        }
-    }
-    text += "\n## Rounds\n\n";
-    for (workload, rounds) in results {
-        let _ = write!(text, "- {}: {} kept", workload.words(), rounds.kept.len());
-        let _ = writeln!(text, ", {} refused", rounds.refused);
-        for (peer, problem) in &rounds.problems {
-            let _ = writeln!(text, "  - {peer}: {problem}");
-        }
+        figures(&mut text, *workload, rounds);
     }
     text
 }
 
-fn table<const N: usize>(
-    text: &mut String,
-    head: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) {
-    *text += &line(&head);
-    *text += &line(&["---"; N]);
+/// The heads of the table of goals.
+const GOALS: [&str; 10] = [
+    "workload",
+    "figure",
+    "peer",
+    "its",
+    "ours",
+    "ratio",
+    "reach first",
+    "verdict",
+    "then",
+    "verdict",
+];
+
+/// What was measured in one workload: a row for each server.
+fn figures(text: &mut String, workload: Workload, rounds: &Rounds) {
+    let _ = write!(text, "\n### {}\n\nRounds kept: {}, ", workload.words(), rounds.kept.len());
+    let _ = writeln!(text, "refused: {}.", rounds.refused);
+    for (peer, problem) in &rounds.problems {
+        let _ = writeln!(text, "{peer} took no part: {problem}.");
+    }
+    let all = rounds.kept.iter().flat_map(|round| round.values().flat_map(Figures::keys));
+    let all: BTreeSet<Figure> = all.copied().collect();
+    if all.is_empty() {
+        return;
+    }
+    let names = all.iter().map(|figure| figure.words().to_owned());
+    let head: Vec<String> = iter::once("server".to_owned())
+        .chain(names)
+        .chain(iter::once("pegged".to_owned()))
+        .collect();
+    let peers = workload.peers().iter().filter(|peer| !rounds.problems.contains_key(peer));
+    *text += "\n";
+    table(
+        text,
+        &head,
+        peers.map(|&peer| {
+            let value = |figure: &Figure| rounds.median(peer, *figure).map_or("–".into(), number);
+            iter::once(peer.to_string())
+                .chain(all.iter().map(value))
+                .chain(iter::once(pegged(rounds, peer).to_owned()))
+                .collect::<Vec<String>>()
+        }),
+    );
+}
+
+fn table<R: AsRef<[String]>>(text: &mut String, head: &[String], rows: impl Iterator<Item = R>) {
+    *text += &line(head);
+    *text += &line(&vec!["---"; head.len()]);
     for row in rows {
-        *text += &line(&row);
+        *text += &line(row.as_ref());
     }
 }
 
@@ -95,9 +103,8 @@ fn line(cells: &[impl AsRef<str>]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-fn row(goal: &Goal, rounds: Option<&Rounds>, rule: Rule) -> [String; 10] {
-    // With fewer rounds than half of those wanted, a median says little.
-    let enough = rounds.filter(|rounds| rounds.kept.len() * 2 >= rule.wanted.min(3));
+fn row(goal: &Goal, rounds: &Rounds) -> [String; GOALS.len()] {
+    let enough = Some(rounds).filter(|rounds| rounds.are_enough());
     let peer = match goal.against {
         Against::Itself => None,
         Against::One(peer) => Some(peer),
@@ -115,7 +122,7 @@ fn row(goal: &Goal, rounds: Option<&Rounds>, rule: Rule) -> [String; 10] {
         Ratio::PeerByOurs => enough?.ratio(goal.figure, peer, Peer::Ours),
     });
     let counts = if peer.is_some() { ratio } else { ours };
-    let missing = why_missing(rounds, enough.is_some(), peer);
+    let missing = why_missing(rounds, peer);
     let judged = |bound: Option<Bound>| match verdict(bound, counts) {
         Verdict::NotMeasured => format!("not measured{missing}"),
         verdict => verdict.words().to_owned(),
@@ -143,12 +150,11 @@ fn best_nginx(rounds: &Rounds) -> Peer {
     best.unwrap_or(Peer::NginxSendfile)
 }
 
-fn why_missing(rounds: Option<&Rounds>, enough: bool, peer: Option<Peer>) -> String {
-    let Some(rounds) = rounds else { return String::new() };
+fn why_missing(rounds: &Rounds, peer: Option<Peer>) -> String {
     let mut peers = [Some(Peer::Ours), peer].into_iter().flatten();
     match peers.find_map(|peer| rounds.problems.get(&peer)) {
         Some(problem) => format!(": {problem}"),
-        None if !enough => ": the machine was busy".to_owned(),
+        None if !rounds.are_enough() => ": the machine was busy".to_owned(),
         None => String::new(),
     }
 }
@@ -227,9 +233,6 @@ fn pegged(rounds: &Rounds, peer: Peer) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::rounds::Figures;
-
-    const RULE: Rule = Rule { wanted: 1, others: 0.25 };
 
     /// Downloads with these requests a second.
     fn downloads(rates: &[(Peer, f64)]) -> Results {
@@ -238,13 +241,14 @@ mod tests {
                 [(Figure::Rate, *rate), (Figure::ServerCpus, 0.4), (Figure::LoadCpus, 0.98)];
             (*peer, Figures::from(figures))
         });
-        let rounds = Rounds { kept: vec![round.collect()], refused: 2, ..Rounds::default() };
+        let rounds =
+            Rounds { kept: vec![round.collect()], refused: 2, wanted: 1, ..Rounds::default() };
         Results::from([(Workload::DownloadKeepAlive, rounds)])
     }
 
     /// The lines of the table of goals.
     fn goals_of(results: &Results) -> Vec<String> {
-        let text = render(results, RULE, &[]);
+        let text = render(results, &[]);
         let rows = text.lines().filter(|line| line.starts_with("| download"));
         rows.take(2).map(str::to_owned).collect()
     }
@@ -266,12 +270,11 @@ mod tests {
                  13,000 | 3.25× | ≥ 2 | reached | ≥ 2.3 | reached |",
             ]
         );
-        let text = render(&results, RULE, &["Date: today".into()]);
+        let text = render(&results, &["Date: today".into()]);
         assert!(text.starts_with("- Date: today\n"));
-        assert!(
-            text.contains("| Updraft | 13,000 | – | – | – | – | 0.400 | 0.980 | – | – | load |")
-        );
-        assert!(text.contains("keep-alive: 1 kept, 2 refused\n"));
+        assert!(text.contains("\n### download 1 MiB, keep-alive\n\nRounds kept: 1, refused: 2.\n"));
+        assert!(text.contains("\n| server | requests/s | server CPUs | load CPUs | pegged |\n"));
+        assert!(text.contains("\n| Updraft | 13,000 | 0.400 | 0.980 | load |\n"));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Rule {
 pub(crate) struct Rounds {
     pub(crate) kept: Vec<BTreeMap<Peer, Figures>>,
     pub(crate) refused: usize,
+    /// Rounds that were to be kept.
+    pub(crate) wanted: usize,
     /// Peers that failed, and how.
     pub(crate) problems: BTreeMap<Peer, String>,
 }
@@ -48,7 +50,7 @@ impl Rounds {
         peers: &[Peer],
         mut trial: impl FnMut(Peer) -> Result<Trial>,
     ) -> Self {
-        let mut rounds = Self::default();
+        let mut rounds = Self { wanted: rule.wanted, ..Self::default() };
         for number in 0..rule.wanted * TRIES {
             if rounds.kept.len() == rule.wanted {
                 break;
@@ -59,6 +61,17 @@ impl Rounds {
             rounds.play_one(rule, &order, &mut trial);
         }
         rounds
+    }
+
+    /// No round at all, as ours could not take part.
+    pub(crate) fn none(problem: &anyhow::Error) -> Self {
+        let problems = BTreeMap::from([(Peer::Ours, format!("{problem:#}"))]);
+        Self { problems, ..Self::default() }
+    }
+
+    /// Whether they are at least half of those wanted; with fewer, a median says little.
+    pub(crate) fn are_enough(&self) -> bool {
+        !self.kept.is_empty() && self.kept.len() * 2 >= self.wanted
     }
 
     fn play_one(
@@ -153,6 +166,7 @@ mod tests {
             ],
         );
         assert_eq!((rounds.kept.len(), rounds.refused), (3, 0));
+        assert!(rounds.are_enough());
         assert_eq!(rounds.median(ours, Figure::Rate), Some(10.0));
         assert_eq!(rounds.ratio(Figure::Rate, ours, nginx), Some(2.0));
         assert_eq!(rounds.ratio(Figure::ServerCpu, ours, nginx), None);
@@ -166,6 +180,7 @@ mod tests {
         let rounds =
             play(1, &[(ours, 1.0, 0.0), (nginx, 1.0, busy), (nginx, 1.0, busy), (ours, 1.0, busy)]);
         assert_eq!((rounds.kept.len(), rounds.refused), (0, TRIES));
+        assert!(!rounds.are_enough());
     }
 
     #[test]

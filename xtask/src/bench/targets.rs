@@ -33,7 +33,7 @@ impl Workload {
             Self::CheckKeepAlive => "check, 304, keep-alive",
             Self::DownloadKeepAlive => "download 1 MiB, keep-alive",
             Self::Download => "download 1 MiB, HTTP/1.0",
-            Self::Slow => "slow devices at once, 20 KB/s",
+            Self::Slow => "slow devices at once",
             Self::Catalog => "catalog of 200 files, HTTP/1.0",
             Self::Many => "many different images, HTTP/1.0",
             Self::Start => "start, idle, size",

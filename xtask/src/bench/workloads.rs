@@ -90,19 +90,29 @@ impl<'a> Bench<'a> {
         workload: Workload,
         site: &Site,
         ready: impl Fn(&Running) -> Result<Ask>,
-    ) -> Result<Started> {
+    ) -> Started {
         let mut started = Started::default();
         for &peer in workload.peers() {
-            if let Err(why) = self.peers.is_there(peer) {
-                started.problems.insert(peer, format!("{why:#}"));
-                continue;
+            match self.start_one(peer, site, &ready) {
+                Ok(server) => started.servers.push((peer, server)),
+                Err(why) => {
+                    ui::say(format_args!("  {peer} takes no part: {why:#}"));
+                    started.problems.insert(peer, format!("{why:#}"));
+                }
             }
-            let mut server = self.peers.start(peer, site)?;
-            let ask = ready(&server)?;
-            server.wait_for(&ask).with_context(|| format!("{peer} does not answer as it must"))?;
-            started.servers.push((peer, server));
         }
-        Ok(started)
+        started
+    }
+
+    fn start_one(
+        &self,
+        peer: Peer,
+        site: &Site,
+        ready: impl Fn(&Running) -> Result<Ask>,
+    ) -> Result<Running> {
+        let mut server = self.peers.start(peer, site)?;
+        server.wait_for(&ready(&server)?).context("it does not answer as it must")?;
+        Ok(server)
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) fn run(plan: &Plan<'_>, server: &[u32]) -> Result<Outcome> {
     if !plan.to.ip().is_loopback() {
         bail!("{} is not this machine", plan.to);
     }
+    sys::check_interrupt()?;
     let phase = AtomicU8::new(WARM_UP);
     let (usage, tallies) = thread::scope(|scope| {
         let threads: Vec<_> = (0..plan.threads)

@@ -17,9 +17,12 @@ use crate::ui;
 /// lwIP as the Arduino cores build it: four segments of 1460 bytes.
 pub(crate) const LWIP: Window = Window { receive_buffer: Some(4 * 1460), segment: Some(1460) };
 
-/// How often each device reads.
-const TICK: Duration = Duration::from_millis(200);
-/// Parts of the fleet that take turns within a tick, so that reading is spread evenly.
+/// Bytes that a device at its pace reads at a time: less than its window, so that it is never the
+/// window that sets the pace.
+const BITE: u64 = 4000;
+/// From how much on the load was late: a device's pace is then not its own any more.
+const LATE: Duration = Duration::from_millis(200);
+/// Parts of the fleet that take turns to read, so that reading is spread evenly.
 const SLOTS: usize = 50;
 
 /// The fleet.
@@ -46,7 +49,7 @@ pub(crate) struct Outcome {
     pub(crate) unfinished: usize,
     /// Bytes that arrived, heads included.
     pub(crate) bytes: u64,
-    /// How often the load itself was late by more than a tick: then the pace was not kept.
+    /// How often the load itself was late: then the pace was not kept.
     pub(crate) late: usize,
     /// The first thing that went wrong.
     pub(crate) problem: Option<anyhow::Error>,
@@ -73,10 +76,12 @@ pub(crate) fn run(plan: &Plan<'_>, open: &AtomicUsize) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut buffer = vec![0; 64 << 10];
     let mut devices: Vec<Device> = Vec::with_capacity(plan.asks.len());
-    let slot = TICK / u32::try_from(SLOTS)?;
+    let tick = Duration::from_secs_f64(figure(BITE) / figure(plan.rate));
+    let slot = tick / u32::try_from(SLOTS)?;
     let began = ui::now();
     let mut due = began;
     for turn in (0..SLOTS).cycle() {
+        sys::check_interrupt()?;
         let now = ui::now();
         if now.duration_since(began) > plan.most {
             break;
@@ -94,7 +99,7 @@ pub(crate) fn run(plan: &Plan<'_>, open: &AtomicUsize) -> Result<Outcome> {
         }
         due += slot;
         let now = ui::now();
-        if now > due + TICK {
+        if now > due + LATE {
             outcome.late += 1;
             due = now;
         }

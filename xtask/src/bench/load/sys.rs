@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What a device's TCP stack is like; nothing set: as this machine's.
@@ -249,6 +250,28 @@ pub(crate) fn terminate(pid: u32) {
         // still its own.
         unsafe { libc::kill(pid, libc::SIGTERM) };
     }
+}
+
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C is for [`check_interrupt`] to find: everything is still put away then.
+pub(crate) fn notice_interrupts() {
+    extern "C" fn note(_signal: libc::c_int) {
+        IS_INTERRUPTED.store(true, Ordering::Relaxed);
+    }
+    let note: extern "C" fn(libc::c_int) = note;
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler only stores to an atomic, which a signal may do at any time.
+        unsafe { libc::signal(signal, note as libc::sighandler_t) };
+    }
+}
+
+/// Fails once somebody wants us to end.
+pub(crate) fn check_interrupt() -> io::Result<()> {
+    if IS_INTERRUPTED.load(Ordering::Relaxed) {
+        return Err(io::Error::other("interrupted"));
+    }
+    Ok(())
 }
 
 fn check(result: i32) -> io::Result<i32> {
