@@ -2,6 +2,7 @@
 //! asks is handed to the people plane at a request boundary.
 
 pub(crate) mod connection;
+pub(crate) mod fresh;
 pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod stream;

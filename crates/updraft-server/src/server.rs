@@ -2,16 +2,18 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{self, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpStream;
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -22,7 +24,9 @@ use crate::catalog::watch::Watcher;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::device::connection;
+use crate::device::fresh::Fresh;
 use crate::stop::{self, Stop};
+use crate::sys;
 
 /// Why the server does not start. Every message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -298,7 +302,7 @@ impl Worker {
         let (open, mut ended) = mpsc::channel::<()>(1);
         let mut accepting = tokio::task::JoinSet::new();
         for socket in sockets {
-            let socket = tokio::net::TcpListener::from_std(socket)?;
+            let socket = sys::watched(socket)?;
             accepting.spawn(accept(socket, Arc::clone(&self.app), self.stop.clone(), open.clone()));
         }
         while accepting.join_next().await.is_some() {}
@@ -312,31 +316,40 @@ impl Worker {
     }
 }
 
-/// Accepts connections until told to stop; then those that the kernel has accepted already.
+/// Accepts connections until told to stop; then those that the kernel has accepted already: nothing
+/// tells their devices to come again.
 async fn accept(
-    listener: tokio::net::TcpListener,
+    listener: AsyncFd<TcpListener>,
     app: Arc<App>,
     mut stop: Stop,
     open: mpsc::Sender<()>,
 ) {
-    let serve = |stream: TcpStream, peer: SocketAddr, stop: Stop| {
-        let Some(place) = app.limits.connect(peer.ip()) else {
-            tracing::warn!(peer = %peer.ip(), "closed: too many connections from this address");
-            return;
-        };
-        let (app, open) = (Arc::clone(&app), open.clone());
-        tokio::spawn(async move {
-            connection::serve(stream, peer, app, stop).await;
-            drop((place, open));
-        });
+    let accept_some = |stop: &Stop| {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let Some((socket, peer)) = accept_one(listener.get_ref())? else {
+                return Ok(Accepted::All);
+            };
+            let Some(place) = app.limits.connect(peer.ip()) else {
+                tracing::warn!(peer = %peer.ip(), "closed: too many connections from this address");
+                continue;
+            };
+            let (app, stop, open) = (Arc::clone(&app), stop.clone(), open.clone());
+            tokio::spawn(async move {
+                connection::serve(Fresh::new(socket), peer, app, stop).await;
+                drop((place, open));
+            });
+        }
+        Ok::<_, io::Error>(Accepted::Some)
     };
+    let told = stop.clone();
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let ready = tokio::select! {
+            ready = listener.readable() => ready,
             () = stop.requested() => break,
         };
-        match accepted {
-            Ok((stream, peer)) => serve(stream, peer, stop.clone()),
+        match ready.and_then(|ready| Ok((ready, accept_some(&told)?))) {
+            Ok((mut ready, Accepted::All)) => ready.clear_ready(),
+            Ok((_, Accepted::Some)) => tokio::task::yield_now().await,
             Err(error) => {
                 // Out of descriptors or memory: what is open has to end first.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -344,13 +357,30 @@ async fn accept(
             }
         }
     }
-    // What the kernel has accepted already gets an answer: nothing tells those devices to come again.
-    let Ok(listener) = listener.into_std() else { return };
-    while let Ok((stream, peer)) = listener.accept() {
-        if stream.set_nonblocking(true).is_ok()
-            && let Ok(stream) = TcpStream::from_std(stream)
-        {
-            serve(stream, peer, stop.clone());
+    while let Ok(Accepted::Some) = accept_some(&told) {}
+}
+
+/// Connections accepted before those that are open have their turn.
+const ACCEPTED_AT_ONCE: usize = 64;
+
+/// How many of the connections that wait were accepted.
+enum Accepted {
+    All,
+    Some,
+}
+
+/// Accepts one connection, if one waits.
+fn accept_one(listener: &TcpListener) -> io::Result<Option<(net::TcpStream, SocketAddr)>> {
+    loop {
+        match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            Ok((socket, peer)) => {
+                let peer = peer.and_then(|peer| peer.try_into().ok());
+                return Ok(peer.map(|peer| (socket.into(), peer)));
+            }
+            Err(Errno::AGAIN) => return Ok(None),
+            // The peer left before its turn came; the next one is as good.
+            Err(Errno::INTR | Errno::CONNABORTED) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! The system calls that no safe crate offers. The only unsafe code of the server.
-#![expect(unsafe_code, reason = "getsockopt(TCP_INFO) has no safe wrapper; see each block")]
+#![expect(unsafe_code, reason = "calls without a safe wrapper; see each block")]
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
+use std::net::TcpListener;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Bytes that the peer of a TCP connection has acknowledged since it was accepted
 /// (`tcpi_bytes_acked`, Linux 4.1; RFC 4898 `tcpEStatsAppHCThruOctetsAcked`). Our closing counts
@@ -40,10 +44,17 @@ pub(crate) fn bytes_acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(unsafe { info.assume_init() }.bytes_acked)
 }
 
+/// Has the runtime tell when connections wait to be accepted.
+pub(crate) fn watched(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
+    // SAFETY: a `TcpListener` owns its descriptor and names the same one as long as it lives, which is
+    // all that `AsyncFd` asks for.
+    unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }.map_err(Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpStream;
     use std::os::fd::AsFd as _;
 
     use super::*;

@@ -1,0 +1,156 @@
+//! A connection just accepted. Most device connections carry one request that is there already and one
+//! answer that fits into the socket's buffer: those end without ever having been registered with the
+//! runtime, which saves a good part of what they cost.
+
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{self, Shutdown};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::device::stream::Stream;
+use crate::sys;
+
+/// A TCP connection that is registered with the runtime when it has to wait for the first time.
+pub(crate) struct Fresh(State);
+
+enum State {
+    /// Non-blocking, and nobody waits for it. Whether it was read from: a second read goes through the
+    /// runtime, whose turns keep one busy client from starving the others.
+    Unregistered {
+        socket: net::TcpStream,
+        was_read: bool,
+    },
+    Registered(TcpStream),
+    /// Registering failed.
+    Lost,
+}
+
+impl Fresh {
+    /// Takes a non-blocking socket.
+    pub(crate) fn new(socket: net::TcpStream) -> Self {
+        Self(State::Unregistered { socket, was_read: false })
+    }
+
+    /// The registered connection.
+    fn register(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        if let State::Unregistered { .. } = self.0
+            && let State::Unregistered { socket, .. } = std::mem::replace(&mut self.0, State::Lost)
+        {
+            self.0 = State::Registered(TcpStream::from_std(socket)?);
+        }
+        match &mut self.0 {
+            State::Registered(stream) => Ok(Pin::new(stream)),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The socket as long as it is not registered.
+    fn unregistered(&mut self) -> Option<&mut net::TcpStream> {
+        match &mut self.0 {
+            State::Unregistered { socket, .. } => Some(socket),
+            _ => None,
+        }
+    }
+
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match &self.0 {
+            State::Unregistered { socket, .. } => Some(socket.as_fd()),
+            State::Registered(stream) => Some(stream.as_fd()),
+            State::Lost => None,
+        }
+    }
+}
+
+/// What came of an attempt, unless it would have to wait.
+fn attempt<T>(mut operation: impl FnMut() -> io::Result<T>) -> Option<io::Result<T>> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            result => return Some(result),
+        }
+    }
+}
+
+impl AsyncRead for Fresh {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let State::Unregistered { socket, was_read: was_read @ false } = &mut self.0 {
+            *was_read = true;
+            if let Some(result) = attempt(|| socket.read(buffer.initialize_unfilled())) {
+                buffer.advance(result?);
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.register()?.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Fresh {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(socket) = self.unregistered()
+            && let Some(result) = attempt(|| socket.write(bytes))
+        {
+            return Poll::Ready(result);
+        }
+        self.register()?.poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(socket) = self.unregistered()
+            && let Some(result) = attempt(|| socket.write_vectored(slices))
+        {
+            return Poll::Ready(result);
+        }
+        self.register()?.poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket has no buffer of ours.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.unregistered() {
+            Some(socket) => Poll::Ready(socket.shutdown(Shutdown::Write)),
+            None => {
+                ready!(self.register()?.poll_shutdown(context))?;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl Stream for Fresh {
+    fn acknowledged(&self) -> Option<u64> {
+        self.socket().and_then(|socket| sys::bytes_acknowledged(socket).ok())
+    }
+
+    fn reset_on_close(&self) {
+        let result = self.socket().map(|socket| {
+            socket2::SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO))
+        });
+        if let Some(Err(error)) = result {
+            tracing::debug!(%error, "cannot reset a connection");
+        }
+    }
+}
