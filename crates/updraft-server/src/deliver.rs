@@ -142,7 +142,7 @@ pub(crate) async fn send<S: Stream>(
             }
         }
         Body::Image(Delivery { source: Source::File(file, stamp), range, .. }) => {
-            sending.file(head, file, *stamp, range.clone()).await
+            Box::pin(sending.file(head, file, *stamp, range.clone())).await
         }
     };
     if result.is_err() {
@@ -281,7 +281,8 @@ impl Patience {
             Poll::Ready(written) => written,
             Poll::Pending => {
                 let stalled = Instant::now() + self.stall;
-                match timeout_at(stalled.min(self.deadline), write).await {
+                // Boxed: most connections never wait, and those that do are idle then.
+                match Box::pin(timeout_at(stalled.min(self.deadline), write)).await {
                     Ok(written) => written,
                     Err(_) if self.deadline <= stalled => return Err(Ended::TooSlow),
                     Err(_) => return Err(Ended::Stalled),

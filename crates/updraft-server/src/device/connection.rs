@@ -1,7 +1,8 @@
 //! One connection: reads heads, has them answered, sends the answers. No rule lives here.
 //!
 //! While it waits, a connection holds no buffer: bytes are read into one that all connections of a
-//! thread share, and only what is left of an unfinished head is kept.
+//! thread share, and only what is left of an unfinished head is kept. What few connections come to is
+//! boxed, so that all others are small.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -58,15 +59,15 @@ pub(crate) async fn serve<S: Stream>(mut stream: S, peer: SocketAddr, app: Arc<A
                 connection.answer(&mut stream, request, keep_alive).await
             }
             Next::Bad(error) => {
-                connection.refuse(&mut stream, error).await;
+                Box::pin(connection.refuse(&mut stream, error)).await;
                 false
             }
             Next::People => {
                 let kept = std::mem::take(&mut connection.kept);
-                return people::serve(stream, kept, peer, app, stop).await;
+                return Box::pin(people::serve(stream, kept, peer, app, stop)).await;
             }
             Next::End => {
-                connection.finish(&mut stream).await;
+                Box::pin(connection.finish(&mut stream)).await;
                 false
             }
         };
@@ -279,7 +280,7 @@ impl Connection<'_> {
         let started = Instant::now();
         let mut reply = match respond(self.app, &request, Effort::Quick) {
             Some(reply) => reply,
-            None => respond_with_disk(self.app, &request).await,
+            None => Box::pin(respond_with_disk(self.app, &request)).await,
         };
         let keep_alive = keep_alive && !reply.answer.close;
         let head_only = request.framing.method == Method::Head;
@@ -305,7 +306,7 @@ impl Connection<'_> {
                 self.unsettled = Some(Unsettled { request, reply, wire, took });
             }
             Ok(()) => {
-                let outcome = deliver::finish(stream, wire, &self.app.delivery).await;
+                let outcome = Box::pin(deliver::finish(stream, wire, &self.app.delivery)).await;
                 log::request(&request, &reply, outcome, started.elapsed());
             }
         }
@@ -325,7 +326,7 @@ impl Connection<'_> {
             let started = Instant::now();
             let mut outcome = deliver::arrived(stream, wire);
             if outcome.ended != Ended::Delivered {
-                outcome = deliver::finish(stream, wire, &self.app.delivery).await;
+                outcome = Box::pin(deliver::finish(stream, wire, &self.app.delivery)).await;
             }
             log::request(&request, &reply, outcome, took + started.elapsed());
         }
@@ -341,7 +342,7 @@ impl Connection<'_> {
         log::refused(self.peer, status.code(), error);
         if self.send(stream, &Answer::empty(status), false, false, Instant::now()).await.1.is_ok() {
             let wire = OnTheWire { start: self.sent, length: 0 };
-            deliver::finish(stream, wire, &self.app.delivery).await;
+            Box::pin(deliver::finish(stream, wire, &self.app.delivery)).await;
         }
     }
 
