@@ -157,6 +157,14 @@ fn about(args: &Args, scale: &Scale, versions: &[String]) -> Vec<String> {
             load::SOURCES,
             site::DEVICES,
         ),
+        format!(
+            "nginx: as many workers as cores, reuseport, open_file_cache, no access log; a table of {} \
+             devices, 304 for those that report its MD5",
+            site::DEVICES,
+        ),
+        "PHP: 8 processes of FPM behind nginx, compiled scripts kept; the same table; 304 for the same \
+         version, an image's MD5 is taken only when it is sent"
+            .to_owned(),
         "Bodies: before the rounds, every server has its bodies compared with the file, byte for byte; in \
          them, the kernel discards bodies, and length and x-MD5 are checked; slow devices compare every \
          byte"

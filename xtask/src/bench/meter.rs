@@ -118,7 +118,8 @@ pub(crate) fn share_of_memory(pids: &[u32]) -> Result<u64> {
 /// Bytes that all TCP sockets of the machine hold in the kernel, both ends of each connection.
 pub(crate) fn socket_memory() -> Result<u64> {
     let text = fs::read_to_string("/proc/net/sockstat")?;
-    sockstat_pages(&text).map(|pages| pages * 4096).context("/proc/net/sockstat")
+    let pages = sockstat_pages(&text).context("/proc/net/sockstat")?;
+    Ok(pages * sys::page_size()?)
 }
 
 fn sockstat_pages(text: &str) -> Option<u64> {

@@ -62,6 +62,9 @@ const GOALS: [&str; 10] = [
 fn figures(text: &mut String, workload: Workload, rounds: &Rounds) {
     let _ = write!(text, "\n### {}\n\nRounds kept: {}, ", workload.words(), rounds.kept.len());
     let _ = writeln!(text, "refused: {}.", rounds.refused);
+    if !rounds.kept.is_empty() {
+        let _ = writeln!(text, "In those kept, others used at most {:.2} CPU.", rounds.others);
+    }
     for (peer, problem) in &rounds.problems {
         let _ = writeln!(text, "{peer} took no part: {problem}.");
     }
@@ -272,7 +275,9 @@ mod tests {
         );
         let text = render(&results, &["Date: today".into()]);
         assert!(text.starts_with("- Date: today\n"));
-        assert!(text.contains("\n### download 1 MiB, keep-alive\n\nRounds kept: 1, refused: 2.\n"));
+        assert!(
+            text.contains("\n### download 1 MiB, keep-alive\n\nRounds kept: 1, refused: 2.\nIn")
+        );
         assert!(text.contains("\n| server | requests/s | server CPUs | load CPUs | pegged |\n"));
         assert!(text.contains("\n| Updraft | 13,000 | 0.400 | 0.980 | load |\n"));
     }

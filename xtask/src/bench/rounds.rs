@@ -33,6 +33,8 @@ pub(crate) struct Rule {
 pub(crate) struct Rounds {
     pub(crate) kept: Vec<BTreeMap<Peer, Figures>>,
     pub(crate) refused: usize,
+    /// CPUs that others used at most in those kept.
+    pub(crate) others: f64,
     /// Rounds that were to be kept.
     pub(crate) wanted: usize,
     /// Peers that failed, and how.
@@ -101,6 +103,7 @@ impl Rounds {
         }
         if !round.is_empty() {
             ui::say(format_args!("  kept: others used at most {others:.2} CPU"));
+            self.others = self.others.max(others);
             self.kept.push(round);
         }
     }
@@ -167,6 +170,7 @@ mod tests {
         );
         assert_eq!((rounds.kept.len(), rounds.refused), (3, 0));
         assert!(rounds.are_enough());
+        assert!((rounds.others - 0.25).abs() < 1e-9);
         assert_eq!(rounds.median(ours, Figure::Rate), Some(10.0));
         assert_eq!(rounds.ratio(Figure::Rate, ours, nginx), Some(2.0));
         assert_eq!(rounds.ratio(Figure::ServerCpu, ours, nginx), None);

@@ -215,6 +215,13 @@ fn clock_time(clock: libc::clockid_t) -> io::Result<Duration> {
     Ok(Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds))
 }
 
+/// Bytes of a page of memory.
+pub(crate) fn page_size() -> io::Result<u64> {
+    // SAFETY: takes and returns plain numbers.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).map_err(|_| io::Error::last_os_error())
+}
+
 /// Lets this process and those it starts have `needed` open files. Says how if it may not.
 pub(crate) fn need_descriptors(needed: u64) -> io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
