@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub(crate) use cache::ImageCache;
 
@@ -172,12 +172,12 @@ pub(crate) async fn finish<S: Stream>(
     let mut before = None;
     let mut ended = if stream.shutdown().await.is_ok() { Ended::Sent } else { Ended::Vanished };
     while ended == Ended::Sent {
+        let mut peer_is_done = false;
         match timeout(pause, stream.read(&mut [0; 512])).await {
             // What a client still sends is of no interest; its end is.
-            Ok(Ok(length)) if length > 0 => {}
-            Ok(Ok(_)) => break,
+            Ok(Ok(length)) => peer_is_done = length == 0,
             Ok(Err(_)) => ended = Ended::Vanished,
-            Err(_) => pause = (pause * 2).min(Duration::from_secs(1)),
+            Err(_) => pause = longer(pause),
         }
         let now = stream.acknowledged();
         if now != before {
@@ -193,6 +193,14 @@ pub(crate) async fn finish<S: Stream>(
             }
             break;
         }
+        if peer_is_done {
+            if has_all {
+                break;
+            }
+            // It sends no more, but may well go on receiving; a reset would tell that it does not.
+            sleep(pause).await;
+            pause = longer(pause);
+        }
     }
     match arrived(stream, wire) {
         outcome if outcome.ended == Ended::Delivered => outcome,
@@ -200,6 +208,10 @@ pub(crate) async fn finish<S: Stream>(
         outcome if ended == Ended::Sent => outcome,
         outcome => Outcome { ended, ..outcome },
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(Duration::from_secs(1))
 }
 
 /// Body bytes that the peer acknowledged: all acknowledged ones less what came before the body. A

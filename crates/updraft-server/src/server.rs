@@ -14,6 +14,7 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -125,14 +126,15 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
     }
     let workers = sockets
         .into_iter()
+        .map(|sockets| Worker::new(Arc::clone(&app), stop.clone(), sockets))
+        .collect::<io::Result<Vec<_>>>()?;
+    let workers = workers
+        .into_iter()
         .enumerate()
-        .map(|(number, sockets)| {
-            let worker = Worker { app: Arc::clone(&app), stop: stop.clone() };
-            thread::Builder::new()
-                .name(format!("serve-{number}"))
-                .spawn(move || worker.run(sockets))
+        .map(|(number, worker)| {
+            thread::Builder::new().name(format!("serve-{number}")).spawn(|| worker.run())
         })
-        .collect::<io::Result<Vec<JoinHandle<io::Result<usize>>>>>()?;
+        .collect::<io::Result<Vec<JoinHandle<usize>>>>()?;
     let watcher = Watcher::start(catalog)?;
 
     signals.wait()?;
@@ -141,7 +143,7 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
     let mut cut = 0;
     for worker in workers {
         match worker.join() {
-            Ok(result) => cut += result?,
+            Ok(count) => cut += count,
             Err(_) => tracing::error!("a serving thread had failed"),
         }
     }
@@ -243,7 +245,7 @@ fn socket(address: SocketAddr, sharing: Sharing, config: &Config) -> io::Result<
 
 /// What tells the process to end.
 struct Signals {
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -281,38 +283,47 @@ impl Signals {
     }
 }
 
-/// One thread that serves connections.
+/// What serves the connections of one thread, made before it so that nothing fails in there.
 struct Worker {
     app: Arc<App>,
     stop: Stop,
+    listeners: Vec<AsyncFd<TcpListener>>,
+    runtime: Runtime,
 }
 
 impl Worker {
-    /// Serves until told to stop; how many connections had to be cut off then.
-    fn run(self, sockets: Vec<TcpListener>) -> io::Result<usize> {
+    fn new(app: Arc<App>, stop: Stop, sockets: Vec<TcpListener>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let cut = runtime.block_on(self.serve(sockets))?;
-        // Files being read for connections that are gone are no reason to wait.
-        runtime.shutdown_background();
-        Ok(cut)
+        let listeners = {
+            let _entered = runtime.enter();
+            sockets.into_iter().map(sys::watched).collect::<io::Result<_>>()?
+        };
+        Ok(Self { app, stop, listeners, runtime })
     }
 
-    async fn serve(self, sockets: Vec<TcpListener>) -> io::Result<usize> {
-        // Every connection holds a sender, so the channel ends with the last one of them.
-        let (open, mut ended) = mpsc::channel::<()>(1);
-        let mut accepting = tokio::task::JoinSet::new();
-        for socket in sockets {
-            let socket = sys::watched(socket)?;
-            accepting.spawn(accept(socket, Arc::clone(&self.app), self.stop.clone(), open.clone()));
-        }
-        while accepting.join_next().await.is_some() {}
-        let connections = open.downgrade();
-        drop(open);
-        let drain = self.app.bounds.drain.to_std();
-        match timeout(drain, ended.recv()).await {
-            Ok(_) => Ok(0),
-            Err(_) => Ok(connections.strong_count()),
-        }
+    /// Serves until told to stop; how many connections had to be cut off then.
+    fn run(self) -> usize {
+        let Self { app, stop, listeners, runtime } = self;
+        let cut = runtime.block_on(serve(app, stop, listeners));
+        // Files being read for connections that are gone are no reason to wait.
+        runtime.shutdown_background();
+        cut
+    }
+}
+
+async fn serve(app: Arc<App>, stop: Stop, listeners: Vec<AsyncFd<TcpListener>>) -> usize {
+    // Every connection holds a sender, so the channel ends with the last one of them.
+    let (open, mut ended) = mpsc::channel::<()>(1);
+    let mut accepting = tokio::task::JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(listener, Arc::clone(&app), stop.clone(), open.clone()));
+    }
+    while accepting.join_next().await.is_some() {}
+    let connections = open.downgrade();
+    drop(open);
+    match timeout(app.bounds.drain.to_std(), ended.recv()).await {
+        Ok(_) => 0,
+        Err(_) => connections.strong_count(),
     }
 }
 

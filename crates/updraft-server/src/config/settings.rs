@@ -80,9 +80,11 @@ impl Config {
     pub fn load(overrides: Overrides, env: &dyn Env) -> Result<Self, ConfigError> {
         let mut table = read_file(overrides.config.as_deref(), env)?;
         overlay_env(&mut table, env)?;
-        let settings: Settings = table.try_into().map_err(|error: toml::de::Error| {
-            ConfigError::Parse { origin: "configuration".into(), message: one_line(&error) }
-        })?;
+        let settings: Settings =
+            table.try_into().map_err(|error: toml::de::Error| ConfigError::Parse {
+                origin: "configuration".into(),
+                message: error.message().to_owned(),
+            })?;
         settings.with(overrides)
     }
 }
@@ -149,9 +151,12 @@ fn read_file(named: Option<&Path>, env: &dyn Env) -> Result<Table, ConfigError> 
     let named = named.map(Path::to_owned).or(from_env);
     let path = named.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     match std::fs::read_to_string(&path) {
-        Ok(text) => text.parse().map_err(|error: toml::de::Error| ConfigError::Parse {
-            origin: path.display().to_string(),
-            message: one_line(&error),
+        // Read as a whole first: only here an error still knows the line it is in.
+        Ok(text) => toml::from_str::<Settings>(&text).and_then(|_| text.parse()).map_err(|error| {
+            ConfigError::Parse {
+                origin: place(&path, &text, &error),
+                message: error.message().to_owned(),
+            }
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
             Ok(Table::new())
@@ -219,9 +224,16 @@ fn like(default: &Value, text: &str, name: &str) -> Result<Value, ConfigError> {
     })
 }
 
-/// The message of a TOML error with its place, without the excerpt that takes five lines.
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().to_owned()
+/// The file and line that a TOML error is in.
+fn place(path: &Path, text: &str, error: &toml::de::Error) -> String {
+    let line = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .map(|before| before.matches('\n').count() + 1);
+    match line {
+        Some(line) => format!("{}, line {line}", path.display()),
+        None => path.display().to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -302,7 +314,7 @@ mod tests {
             let error = load(file, env, Overrides::default()).unwrap_err();
             assert!(error.contains(expect), "{error:?} does not say {expect:?}");
         };
-        check("prot = [1]", &[], "prot");
+        check("log = \"info\"\nprot = [1]", &[], "updraft.toml, line 2: unknown field `prot`");
         check("log = \"loud\"", &[], "critical, error, warning (or warn), info, debug");
         check("[limits]\nidle = \"soon\"", &[], "250ms, 30s");
         check("[delivery]\ncache_size = \"64MB\"", &[], "64MiB");
