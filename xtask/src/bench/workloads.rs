@@ -8,6 +8,7 @@ mod start;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -40,6 +41,9 @@ pub(crate) struct Scale {
     /// Files there are at the start.
     pub(crate) files: usize,
 }
+
+/// Our server takes a file to be complete once it has not changed for two seconds.
+const SETTLE: Duration = Duration::from_millis(2100);
 
 /// Where it all happens.
 pub(crate) struct Bench<'a> {
@@ -81,7 +85,9 @@ impl<'a> Bench<'a> {
 
     fn site(&self, name: &str, count: usize, size: usize) -> Result<Site> {
         ui::say(format_args!("  making {count} images of {} KiB", size >> 10));
-        Site::make(&self.sites.join(name), count, size)
+        let site = Site::make(&self.sites.join(name), count, size)?;
+        thread::sleep(SETTLE);
+        Ok(site)
     }
 
     /// Starts the peers of a workload that are there; those that are not are out of all rounds.

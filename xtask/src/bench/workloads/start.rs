@@ -26,8 +26,8 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Rounds> {
     let image = folder.images.first().context("no images")?;
     let mut first = bench.peers.start(Peer::Ours, &folder)?;
     first.wait_for(&checks(&first, image, Protocol::Http10)[0])?;
-    // Its records are on disk, its files old enough to be complete.
-    thread::sleep(Duration::from_secs(3));
+    // What it found out is on disk.
+    thread::sleep(IDLE);
     drop(first);
 
     Ok(Rounds::play(bench.scale.rule, Workload::Start.peers(), |peer| {
