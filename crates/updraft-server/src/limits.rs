@@ -29,22 +29,38 @@ impl Limits {
         }
     }
 
-    /// A place for one more connection of an address; `None` if it has them all.
-    pub(crate) fn connect(&self, address: IpAddr) -> Option<ConnectionPlace> {
+    /// A place for one more connection of an address.
+    pub(crate) fn connect(&self, address: IpAddr) -> Result<ConnectionPlace, Full> {
         Places::take(&self.connections, address.to_canonical())
     }
 
-    /// A place for one more download of a device; `None` if it has them all.
-    pub(crate) fn download(&self, device: DeviceId) -> Option<DownloadPlace> {
+    /// A place for one more download of a device.
+    pub(crate) fn download(&self, device: DeviceId) -> Result<DownloadPlace, Full> {
         Places::take(&self.downloads, device)
     }
+}
+
+/// All places are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The first time since one was free.
+    Now,
+    /// It was said before.
+    Still,
 }
 
 /// So many places for each key.
 #[derive(Debug)]
 struct Places<K> {
     each: u32,
-    taken: Mutex<HashMap<K, u32>>,
+    taken: Mutex<HashMap<K, Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    count: u32,
+    /// One more was asked for since the last one was given back.
+    wanted: bool,
 }
 
 #[derive(Debug)]
@@ -58,24 +74,26 @@ impl<K: Hash + Eq + Copy> Places<K> {
         Arc::new(Self { each, taken: Mutex::default() })
     }
 
-    fn take(places: &Arc<Self>, key: K) -> Option<Place<K>> {
-        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(key).or_default();
-        if *count >= places.each {
-            return None;
+    fn take(places: &Arc<Self>, key: K) -> Result<Place<K>, Full> {
+        let mut all = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = all.entry(key).or_default();
+        if taken.count >= places.each {
+            let was_wanted = std::mem::replace(&mut taken.wanted, true);
+            return Err(if was_wanted { Full::Still } else { Full::Now });
         }
-        *count += 1;
-        Some(Place { of: Arc::clone(places), key })
+        taken.count += 1;
+        Ok(Place { of: Arc::clone(places), key })
     }
 }
 
 impl<K: Hash + Eq> Drop for Place<K> {
     fn drop(&mut self) {
-        let mut taken = self.of.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.key);
+        let mut all = self.of.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = all.get_mut(&self.key) {
+            taken.count -= 1;
+            taken.wanted = false;
+            if taken.count == 0 {
+                all.remove(&self.key);
             }
         }
     }
@@ -90,10 +108,12 @@ mod tests {
         let places = Places::new(2);
         let first = Places::take(&places, 1).unwrap();
         let _second = Places::take(&places, 1).unwrap();
-        assert!(Places::take(&places, 1).is_none());
-        assert!(Places::take(&places, 2).is_some());
+        assert_eq!(Places::take(&places, 1).unwrap_err(), Full::Now);
+        assert_eq!(Places::take(&places, 1).unwrap_err(), Full::Still);
+        assert!(Places::take(&places, 2).is_ok());
         drop(first);
-        assert!(Places::take(&places, 1).is_some());
+        let _third = Places::take(&places, 1).unwrap();
+        assert_eq!(Places::take(&places, 1).unwrap_err(), Full::Now);
         assert_eq!(places.taken.lock().unwrap().len(), 1, "keys without places are forgotten");
     }
 }

@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::device::connection;
 use crate::device::fresh::Fresh;
+use crate::limits::Full;
 use crate::stop::{self, Stop};
 use crate::sys;
 
@@ -340,9 +341,14 @@ async fn accept(
             let Some((socket, peer)) = accept_one(listener.get_ref())? else {
                 return Ok(Accepted::All);
             };
-            let Some(place) = app.limits.connect(peer.ip()) else {
-                tracing::warn!(peer = %peer.ip(), "closed: too many connections from this address");
-                continue;
+            let place = match app.limits.connect(peer.ip()) {
+                Ok(place) => place,
+                Err(Full::Still) => continue,
+                Err(Full::Now) => {
+                    let peer = peer.ip();
+                    tracing::warn!(%peer, "closed: too many connections from this address");
+                    continue;
+                }
             };
             let (app, stop, open) = (Arc::clone(&app), stop.clone(), open.clone());
             tokio::spawn(async move {

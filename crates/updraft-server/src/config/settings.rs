@@ -116,6 +116,14 @@ impl Settings {
                 format!("{bad:?} is no ending: write it like \".bin\""),
             ));
         }
+        for (setting, count) in [
+            ("limits.connections_per_address", self.limits.connections_per_address),
+            ("limits.downloads_per_device", self.limits.downloads_per_device),
+        ] {
+            if count == 0 {
+                return Err(ConfigError::value(setting, "nobody could be served; give at least 1"));
+            }
+        }
         check_catalog(&self.catalog.path)?;
         let level = match log {
             Some(level) => level,
@@ -319,6 +327,7 @@ mod tests {
         check("[limits]\nidle = \"soon\"", &[], "250ms, 30s");
         check("[delivery]\ncache_size = \"64MB\"", &[], "64MiB");
         check("port = []", &[], "port: give at least one");
+        check("[limits]\ndownloads_per_device = 0", &[], "limits.downloads_per_device: ");
         check("port = [", &[], "updraft.toml");
         check("", &[("UPDRAFT_CATALOG_GATE", "maybe")], "UPDRAFT_CATALOG_GATE");
         check("[catalog]\nextensions = [\"bin\"]", &[], "\".bin\"");

@@ -191,8 +191,8 @@ fn deliver(
             },
         };
         match app.limits.download(check_in.device) {
-            Some(place) => (source, Some(place)),
-            None => {
+            Ok(place) => (source, Some(place)),
+            Err(_) => {
                 // "Later" in the only words that every client takes for no error.
                 let answer = Answer::empty(Status::NotModified);
                 return Some(Reply::new(answer, "too many downloads of this device at once"));
