@@ -55,6 +55,9 @@ pub(crate) struct Catalog {
 #[derive(Default)]
 struct Index {
     files: HashMap<CatalogPath, Arc<Entry>>,
+    /// The same by the names that links give them, as far as there is room: links can give one file
+    /// any number of names.
+    aliases: HashMap<CatalogPath, Arc<Entry>>,
     lists: HashMap<CatalogPath, Arc<Listing>>,
     /// What was seen of files that are perhaps still being written.
     settling: HashMap<CatalogPath, Settling>,
@@ -122,6 +125,10 @@ impl From<Unserved> for Absent {
     }
 }
 
+/// Names by links that are remembered, and lists; beyond that they are found out anew.
+const MAX_ALIASES: usize = 1000;
+const MAX_LISTS: usize = 1000;
+
 /// Bytes read at a time while inspecting.
 const BLOCK: usize = 256 * 1024;
 
@@ -152,13 +159,18 @@ impl Catalog {
         self.folder.root()
     }
 
+    /// The zone in which people here read dates.
+    pub(crate) fn zone(&self) -> jiff::tz::TimeZone {
+        self.clock.zone()
+    }
+
     /// The complete file of that name, as it is now.
     pub(crate) fn file(&self, path: &CatalogPath, effort: Effort) -> Found<Arc<Entry>> {
         if !self.rules.serves(path.name()) {
             return Found::Absent(Absent::NeverServed);
         }
         let now = self.clock.now();
-        let known = self.read_index().files.get(path).cloned();
+        let known = self.read_index().get(path);
         if let Some(entry) = known.as_ref().filter(|entry| self.was_just_seen(entry, now)) {
             return Found::Known(Arc::clone(entry));
         }
@@ -177,6 +189,11 @@ impl Catalog {
             _ if effort == Effort::Quick => return Found::NeedsDisk,
             _ => {}
         }
+        match self.folder.real_path(path) {
+            Ok(real) if real == *path => {}
+            Ok(real) => return self.alias(path, &real, stamp),
+            Err(unserved) => return Found::Absent(unserved.into()),
+        }
         let _inspecting = self.inspecting.lock(path);
         if let Some(entry) = self.read_index().files.get(path).filter(|e| e.stamp == stamp) {
             return Found::Known(Arc::clone(entry));
@@ -185,6 +202,23 @@ impl Catalog {
             Ok(entry) => Found::Known(entry),
             Err(absent) => Found::Absent(absent),
         }
+    }
+
+    /// The file of that name, which a link gives to the file at `real`.
+    fn alias(&self, path: &CatalogPath, real: &CatalogPath, stamp: Stamp) -> Found<Arc<Entry>> {
+        let target = match self.file(real, Effort::Disk) {
+            Found::Known(target) if target.stamp == stamp => target,
+            // Exchanged meanwhile.
+            Found::Known(_) => return Found::Absent(Absent::Settling),
+            absent => return absent,
+        };
+        let entry = Arc::new(Entry::new(path, &self.folder, stamp, target.image.clone()));
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        if index.aliases.len() >= MAX_ALIASES {
+            index.aliases.clear();
+        }
+        index.aliases.insert(path.clone(), Arc::clone(&entry));
+        Found::Known(entry)
     }
 
     /// Whether a file was looked at so short a time ago that looking again tells nothing new to
@@ -246,13 +280,7 @@ impl Catalog {
     }
 
     fn insert(&self, path: &CatalogPath, stamp: Stamp, image: Image) -> Arc<Entry> {
-        let entry = Arc::new(Entry {
-            path: path.clone(),
-            location: self.folder.location(path).into(),
-            stamp,
-            image,
-            seen: AtomicI64::new(i64::MIN),
-        });
+        let entry = Arc::new(Entry::new(path, &self.folder, stamp, image));
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         // A digest stays known when its file is replaced: devices go on running the old one.
         for &md5 in &entry.image.running_md5 {
@@ -301,7 +329,7 @@ impl Catalog {
             index.settling.insert(path.clone(), seen);
             // Its size and date are in the list of its folder.
             index.lists.remove(&path.parent());
-            if let Some(entry) = index.files.get(path) {
+            if let Some(entry) = index.get(path) {
                 entry.seen.store(i64::MIN, Ordering::Relaxed);
             }
         }
@@ -323,6 +351,7 @@ impl Catalog {
             tracing::warn!(%error, "cannot keep what is known of the catalog");
         }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.settling.retain(|path, _| self.folder.location(path).exists());
         for entry in gone {
             if index.files.get(&entry.path).is_some_and(|now| Arc::ptr_eq(now, &entry)) {
                 index.files.remove(&entry.path);
@@ -358,7 +387,18 @@ impl Locks {
     }
 }
 
+impl Index {
+    fn get(&self, path: &CatalogPath) -> Option<Arc<Entry>> {
+        self.files.get(path).or_else(|| self.aliases.get(path)).cloned()
+    }
+}
+
 impl Entry {
+    fn new(path: &CatalogPath, folder: &Folder, stamp: Stamp, image: Image) -> Self {
+        let location = folder.location(path).into();
+        Self { path: path.clone(), location, stamp, image, seen: AtomicI64::new(i64::MIN) }
+    }
+
     /// What a device that reported one of this image's digests runs.
     pub(crate) fn as_running(&self, check_in: &CheckIn) -> Running<'_> {
         Running {

@@ -101,7 +101,7 @@ pub struct LogConfig {
 /// Log levels by Python's names and Rust's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
-    /// `critical`: nothing but the end of the server.
+    /// `critical`: nothing, for there is nothing so bad that the server goes on.
     Critical,
     /// `error`.
     Error,

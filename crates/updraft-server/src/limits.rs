@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::check_in::DeviceId;
@@ -31,12 +31,20 @@ impl Limits {
 
     /// A place for one more connection of an address.
     pub(crate) fn connect(&self, address: IpAddr) -> Result<ConnectionPlace, Full> {
-        Places::take(&self.connections, address.to_canonical())
+        Places::take(&self.connections, network(address.to_canonical()))
     }
 
     /// A place for one more download of a device.
     pub(crate) fn download(&self, device: DeviceId) -> Result<DownloadPlace, Full> {
         Places::take(&self.downloads, device)
+    }
+}
+
+/// What counts as one address: of IPv6, the 64 bits that one subscriber has at least.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
@@ -102,6 +110,13 @@ impl<K: Hash + Eq> Drop for Place<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_subscriber_has_one_address() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+    }
 
     #[test]
     fn places_are_counted_by_key_and_given_back() {

@@ -67,7 +67,7 @@ pub(crate) fn request(request: &DeviceRequest, reply: &Reply, outcome: Outcome, 
                 milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 "{} {}: {status}, {why}",
                 request.client.words(),
-                asked,
+                asked.escape_debug(),
             )
         };
     }
@@ -90,7 +90,8 @@ pub(crate) fn people(peer: SocketAddr, method: &str, path: &str, status: u16, to
         asked = path,
         status,
         milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "browser {method} {path}: {status}",
+        "browser {method} {}: {status}",
+        path.escape_debug(),
     );
 }
 
@@ -107,7 +108,8 @@ pub(crate) fn head(head: &RequestHead<'_, '_>, peer: SocketAddr) {
     let fields: Vec<String> = head
         .fields()
         .map(|(name, value)| {
-            let secret = ["authorization", "cookie", "proxy-authorization", "x-api-key"]
+            // A referrer is a URL with its query.
+            let secret = ["authorization", "cookie", "proxy-authorization", "referer", "x-api-key"]
                 .iter()
                 .any(|secret| name.eq_ignore_ascii_case(secret));
             let value = if secret { "[not logged]".into() } else { String::from_utf8_lossy(value) };

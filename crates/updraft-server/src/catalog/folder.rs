@@ -3,6 +3,7 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,7 @@ impl Folder {
 
     /// Opens a regular file for reading, and says which one it is.
     pub(super) fn open_file(&self, path: &CatalogPath) -> Result<(File, Stamp), Unserved> {
-        let (found, metadata) = self.find(path)?;
+        let Found { file: found, metadata, .. } = self.find(path)?;
         if !metadata.is_file() {
             return Err(Unserved::NotThere);
         }
@@ -70,7 +71,7 @@ impl Folder {
 
     /// The names in a sub-folder, in no order, and the folder's stamp from before they were read.
     pub(super) fn names(&self, path: &CatalogPath) -> Result<(Vec<String>, Stamp), Unserved> {
-        let (found, metadata) = self.find(path)?;
+        let Found { file: found, metadata, .. } = self.find(path)?;
         if !metadata.is_dir() {
             return Err(Unserved::NotThere);
         }
@@ -89,14 +90,19 @@ impl Folder {
 
     /// Whether a path is a sub-folder that may be shown.
     pub(super) fn is_folder(&self, path: &CatalogPath) -> bool {
-        self.find(path).is_ok_and(|(_, metadata)| metadata.is_dir())
+        self.find(path).is_ok_and(|found| found.metadata.is_dir())
+    }
+
+    /// The path by which a file really lies in the folder: another one, if links lead to it.
+    pub(super) fn real_path(&self, path: &CatalogPath) -> Result<CatalogPath, Unserved> {
+        self.find(path).map(|found| found.path)
     }
 
     /// Finds what a path leads to, links followed, without opening it for anything (`O_PATH`: even a
     /// device or a pipe stays untouched), and makes sure that it is in the folder. The check is made
     /// on what was found, so nobody can exchange a link in between.
-    fn find(&self, path: &CatalogPath) -> Result<(File, Metadata), Unserved> {
-        let found = OpenOptions::new()
+    fn find(&self, path: &CatalogPath) -> Result<Found, Unserved> {
+        let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_PATH | libc::O_CLOEXEC)
             .open(self.location(path))
@@ -104,19 +110,28 @@ impl Folder {
                 io::ErrorKind::PermissionDenied => Unserved::Unreadable,
                 _ => Unserved::NotThere,
             })?;
-        let real = fs::read_link(own_path(&found)).map_err(|_| Unserved::Unreadable)?;
-        let inside = real.starts_with(&self.root)
-            && !self.data.as_ref().is_some_and(|data| real.starts_with(data))
-            // A link inside the folder may lead to a name that would not be served itself.
-            && real.strip_prefix(&self.root).is_ok_and(|inner| {
-                inner.iter().all(|name| !name.as_encoded_bytes().starts_with(b"."))
-            });
-        if !inside {
+        let real = fs::read_link(own_path(&file)).map_err(|_| Unserved::Unreadable)?;
+        if self.data.as_ref().is_some_and(|data| real.starts_with(data)) {
             return Err(Unserved::Outside);
         }
-        let metadata = found.metadata().map_err(|_| Unserved::Unreadable)?;
-        Ok((found, metadata))
+        // A link inside the folder may also lead to a name that would not be served itself.
+        let path = real
+            .strip_prefix(&self.root)
+            .ok()
+            .and_then(|inner| CatalogPath::from_bytes(inner.as_os_str().as_bytes()).ok())
+            .ok_or(Unserved::Outside)?;
+        let metadata = file.metadata().map_err(|_| Unserved::Unreadable)?;
+        Ok(Found { file, metadata, path })
     }
+}
+
+/// What a path leads to.
+struct Found {
+    /// Opened for nothing but to hold it.
+    file: File,
+    metadata: Metadata,
+    /// Where it really lies.
+    path: CatalogPath,
 }
 
 /// The path by which a process reaches a file it has found: opening it opens that very file.

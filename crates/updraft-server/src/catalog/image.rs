@@ -6,8 +6,9 @@ use updraft_core::{Chip, Facts, Family, NotOta, OtaTarget, RunningMd5};
 use crate::check_in::CheckIn;
 use crate::digest::{Md5, Sha256};
 
-/// Raised whenever an inspection may find more than before: what an older one kept is dropped.
-pub(crate) const REVISION: u32 = 1;
+/// Of the inspection: what another one kept is dropped. The number is raised whenever an inspection
+/// may come to another result; a release counts as one that may.
+pub(crate) const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
 
 /// An inspected file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

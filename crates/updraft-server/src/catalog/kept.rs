@@ -25,7 +25,7 @@ pub(super) struct Kept {
 #[derive(Serialize, Deserialize)]
 struct Document<R> {
     /// Of the inspection that made the records.
-    revision: u32,
+    revision: String,
     files: Vec<R>,
 }
 
@@ -89,7 +89,7 @@ impl Kept {
             })
             .chain(before)
             .collect();
-        let document = serde_json::to_vec(&Document { revision: REVISION, files })?;
+        let document = serde_json::to_vec(&Document { revision: REVISION.to_owned(), files })?;
         let beside = self.file.with_extension("json.new");
         fs::write(&beside, document)?;
         fs::rename(&beside, &self.file)

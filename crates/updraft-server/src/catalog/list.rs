@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::catalog::folder::Stamp;
 use crate::catalog::image::Target;
 use crate::catalog::path::CatalogPath;
-use crate::catalog::{Absent, Catalog, Effort, Entry, Found};
+use crate::catalog::{Absent, Catalog, Effort, Entry, Found, MAX_LISTS};
 
 /// One folder as it was when the list was built.
 #[derive(Debug)]
@@ -57,6 +57,9 @@ impl Catalog {
             Ok(listing) => {
                 let listing = Arc::new(listing);
                 let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+                if index.lists.len() >= MAX_LISTS {
+                    index.lists.clear();
+                }
                 index.lists.insert(path.clone(), Arc::clone(&listing));
                 Found::Known(listing)
             }
@@ -80,7 +83,7 @@ impl Catalog {
             .filter(|name| !name.starts_with('.'))
             .filter_map(|name| self.row(path, name))
             .collect();
-        let json = render(&rows, self.rules.list_gzip, &TimeZone::system());
+        let json = render(&rows, self.rules.list_gzip, &self.clock.zone());
         Ok(Listing { rows, json: json.into(), location: self.folder.location(path), folder, built })
     }
 

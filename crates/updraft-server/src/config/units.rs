@@ -16,6 +16,9 @@ pub struct ByteSize(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub(crate) SignedDuration);
 
+/// The longest time anyone can mean; no sum of a few can overflow.
+const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+
 const UNITS: [(&str, u32); 4] = [("GiB", 30), ("MiB", 20), ("KiB", 10), ("", 0)];
 
 impl ByteSize {
@@ -66,8 +69,13 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse::<SignedDuration>() {
-            Ok(span) if !span.is_negative() => Ok(Self(span)),
-            _ => Err(format!("{text:?} is no length of time: write it like 250ms, 30s, 10m or 2h")),
+            Ok(span) if span.is_negative() || span > LONGEST => {
+                Err(format!("{text:?} is not between 0s and a year"))
+            }
+            Ok(span) => Ok(Self(span)),
+            Err(_) => {
+                Err(format!("{text:?} is no length of time: write it like 250ms, 30s, 10m or 2h"))
+            }
         }
     }
 }
@@ -134,7 +142,7 @@ mod tests {
         assert_eq!("250ms".parse::<Span>().unwrap().to_std(), Duration::from_millis(250));
         assert_eq!("1m 30s".parse::<Span>().unwrap().to_std(), Duration::from_secs(90));
         assert_eq!(Span::seconds(60).to_string().parse(), Ok(Span::seconds(60)));
-        for text in ["", "60", "-1s", "soon"] {
+        for text in ["", "60", "-1s", "soon", "99999999999999h"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

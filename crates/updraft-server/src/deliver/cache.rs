@@ -81,20 +81,31 @@ impl ImageCache {
     }
 
     /// Drops what was not asked for the longest until `size` bytes fit. An image that is being sent
-    /// would not free any memory, so it stays.
+    /// would not free any memory, so it stays; if that leaves too little, all stay.
     fn make_room(&self, size: u64) -> bool {
         let mut images = self.images.write().unwrap_or_else(PoisonError::into_inner);
-        while images.bytes + size > self.limit {
-            let oldest = images
-                .by_sha256
-                .iter()
-                .filter(|(_, cached)| cached.image.is_unique())
-                .min_by_key(|(_, cached)| cached.used.load(Ordering::Relaxed))
-                .map(|(sha256, _)| *sha256);
-            let Some(dropped) = oldest.and_then(|sha256| images.by_sha256.remove(&sha256)) else {
-                return false;
-            };
-            images.bytes -= dropped.image.len() as u64;
+        let mut idle: Vec<_> = images
+            .by_sha256
+            .iter()
+            .filter(|(_, cached)| cached.image.is_unique())
+            .map(|(sha256, cached)| (cached.used.load(Ordering::Relaxed), *sha256))
+            .collect();
+        let freeable: u64 = idle
+            .iter()
+            .filter_map(|(_, sha256)| images.by_sha256.get(sha256))
+            .map(|cached| cached.image.len() as u64)
+            .sum();
+        if images.bytes - freeable + size > self.limit {
+            return false;
+        }
+        idle.sort_unstable();
+        for (_, sha256) in idle {
+            if images.bytes + size <= self.limit {
+                break;
+            }
+            if let Some(dropped) = images.by_sha256.remove(&sha256) {
+                images.bytes -= dropped.image.len() as u64;
+            }
         }
         true
     }

@@ -29,13 +29,18 @@ pub(crate) async fn catalog(
     let Ok(folder) = CatalogPath::from_bytes(path.as_bytes()) else {
         return problem(StatusCode::NOT_FOUND, "There is no such folder.");
     };
-    let asked = folder.clone();
-    let list = move || state.app.catalog.list(&asked, Effort::Disk);
-    match tokio::task::spawn_blocking(list).await {
-        Ok(Found::Known(listing)) => page(&CatalogPage::new(&folder, &listing, host(&headers))),
-        Ok(_) => problem(StatusCode::NOT_FOUND, "There is no such folder."),
-        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "The server failed; see its log."),
-    }
+    let host = host(&headers).to_owned();
+    // Reading the folder waits for the disk, and a long list takes its time to write.
+    let make = move || match state.app.catalog.list(&folder, Effort::Disk) {
+        Found::Known(listing) => {
+            let zone = state.app.catalog.zone();
+            page(&CatalogPage::new(&folder, &listing, &host, &zone))
+        }
+        _ => problem(StatusCode::NOT_FOUND, "There is no such folder."),
+    };
+    tokio::task::spawn_blocking(make).await.unwrap_or_else(|_| {
+        problem(StatusCode::INTERNAL_SERVER_ERROR, "The server failed; see its log.")
+    })
 }
 
 /// `GET /assets/updraft.css`.
@@ -88,8 +93,7 @@ struct FileRow<'a> {
 }
 
 impl<'a> CatalogPage<'a> {
-    fn new(folder: &'a CatalogPath, listing: &'a Listing, host: &'a str) -> Self {
-        let zone = TimeZone::system();
+    fn new(folder: &'a CatalogPath, listing: &'a Listing, host: &'a str, zone: &TimeZone) -> Self {
         let rows: Vec<_> = listing
             .rows
             .iter()
@@ -98,7 +102,7 @@ impl<'a> CatalogPage<'a> {
                     name,
                     path: folder.child(name).map(|p| p.to_string()).unwrap_or_default(),
                 },
-                Row::File(entry) => PageRow::File(FileRow::new(entry, &zone)),
+                Row::File(entry) => PageRow::File(FileRow::new(entry, zone)),
             })
             .collect();
         let example = |family| {
