@@ -85,9 +85,9 @@ impl<'a> Bench<'a> {
 
     fn site(&self, name: &str, count: usize, size: usize) -> Result<Site> {
         ui::say(format_args!("  making {count} images of {} KiB", size >> 10));
-        let site = Site::make(&self.sites.join(name), count, size)?;
+        let made = Site::make(&self.sites.join(name), count, size)?;
         thread::sleep(SETTLE);
-        Ok(site)
+        Ok(made)
     }
 
     /// Starts the peers of a workload that are there; those that are not are out of all rounds.
