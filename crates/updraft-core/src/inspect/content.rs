@@ -160,7 +160,7 @@ impl Content {
         let has_words = app.segments().first().is_some_and(|first| first.length >= 8);
         let correction = if has_words { self.sketch.correction() } else { 0 };
         let corrected = app.checksum(correction);
-        let counted = app.checksum(0) == Verdict::Ok && corrected != Verdict::Ok;
+        let counted = app.checksum(0) == Verdict::Ok;
         let crc = if has_words { self.sketch.verdict(end, counted) } else { Verdict::Absent };
         let checksum = if crc == Verdict::Absent && counted { Verdict::Ok } else { corrected };
         facts.checks = Checks { checksum: both(boot, checksum), crc, hash: Verdict::Absent };

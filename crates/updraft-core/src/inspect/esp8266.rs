@@ -51,8 +51,9 @@ impl Sketch {
     }
 
     /// The verdict on the two words of a sketch that ends at `end`. Older cores know no such words
-    /// and have code in their place; `counted` says that the checksum proves that: it is right only
-    /// with them counted.
+    /// and have code in their place; `counted` says that the checksum speaks for that: it is right
+    /// with them counted. If they XOR to zero, it is right without them, too, and proves nothing
+    /// either way; then the length decides.
     pub(super) fn verdict(&self, end: u64, counted: bool) -> Verdict {
         let Some(words) = self.words.full() else { return Verdict::Absent };
         let length = word(words, 0).unwrap_or_default();
@@ -69,5 +70,33 @@ impl Sketch {
     /// The digests a device may report while it runs this sketch.
     pub(super) fn running(&self) -> RunningMd5 {
         RunningMd5::ByFlashMode(self.md5.clone().finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_crc_has_its_check_value() {
+        // CRC-32/MPEG-2.
+        assert_eq!(CRC.checksum(b"123456789"), 0x0376_E6E7);
+        assert_eq!(CRC.checksum(b""), 0xFFFF_FFFF);
+    }
+
+    #[test]
+    fn the_two_words_count_as_zero_in_the_crc_however_cut() {
+        let mut stream = [0x5A; 0x1040];
+        stream[0x1010..0x1018].fill(0);
+        let expected = CRC.checksum(&stream);
+        stream[0x1010..0x1014].copy_from_slice(&0x1040_u32.to_le_bytes());
+        stream[0x1014..0x1018].copy_from_slice(&expected.to_le_bytes());
+        for size in [1, 7, 0x1013, 0x1040] {
+            let mut sketch = Sketch::new();
+            for (i, chunk) in stream.chunks(size).enumerate() {
+                sketch.update((i * size) as u64, chunk, None);
+            }
+            assert_eq!(sketch.verdict(0x1040, false), Verdict::Ok, "{size}");
+        }
     }
 }

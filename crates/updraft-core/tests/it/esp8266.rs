@@ -123,6 +123,32 @@ fn words_of_older_cores_are_no_bad_crc() {
 }
 
 #[test]
+fn code_of_older_cores_may_xor_to_zero() {
+    // Then the checksum is right whether it counts the code or not.
+    for code in [[0x12, 0xC1, 0xF0, 2, 0x12, 0xC1, 0xF0, 2], [1, 2, 3, 4, 5, 6, 7, 0]] {
+        let mut file = Esp8266Image::new().filler(1500, 120).build().unwrap();
+        file[0x1010..0x1018].copy_from_slice(&code);
+        // A signature is not part of the length.
+        for facts in [inspect(&file), inspect(&signed(&file, 256))] {
+            assert_eq!((facts.checks.crc, facts.checks.checksum), (Verdict::Absent, Verdict::Ok));
+            assert_eq!(facts.ota(), Ok(OtaTarget::Sketch));
+        }
+
+        let mut damaged = file.clone();
+        damaged[0x1030] ^= 1;
+        assert_eq!(inspect(&damaged).ota(), Err(NotOta::Checksum));
+
+        // The length is the file's: so the other word should be its CRC.
+        let length = u32::try_from(file.len()).unwrap().to_le_bytes();
+        file[0x1010..0x1014].copy_from_slice(&length);
+        file[0x1014..0x1018].copy_from_slice(&length);
+        let facts = inspect(&file);
+        assert_eq!((facts.checks.crc, facts.checks.checksum), (Verdict::Bad, Verdict::Ok));
+        assert_eq!(facts.ota(), Err(NotOta::Crc));
+    }
+}
+
+#[test]
 fn segment_lengths_need_not_be_multiples_of_four() {
     let file = Esp8266Image::new().filler(61, 3).build().unwrap();
     let facts = inspect(&file);
