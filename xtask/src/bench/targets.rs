@@ -85,6 +85,8 @@ pub(crate) enum Figure {
     CheckMeanwhile,
     /// The longest of them.
     LongestCheck,
+    /// How often the load was late to read: then the devices were slower than they should be.
+    Late,
     /// From the start of the process to the end of the first answer; milliseconds.
     StartTime,
     /// Memory of the idle server, MB (10^6 bytes).
@@ -110,6 +112,7 @@ impl Figure {
             Self::CpuPerGigabyte => "server CPU s/GB",
             Self::CheckMeanwhile => "a check meanwhile, p99 ms",
             Self::LongestCheck => "a check meanwhile, longest ms",
+            Self::Late => "load late, times",
             Self::StartTime => "start to first answer, ms",
             Self::IdleMemory => "idle memory (PSS), MB",
             Self::BinarySize => "stripped binary, MB",

@@ -92,6 +92,7 @@ fn trial(
         (Figure::CpuPerGigabyte, usage.server * usage.time.as_secs_f64() / gigabytes),
         (Figure::CheckMeanwhile, check(99)),
         (Figure::LongestCheck, check(100)),
+        (Figure::Late, figure(outcome.late as u64)),
         (Figure::ServerCpus, usage.server),
         (Figure::LoadCpus, usage.load),
     ]);
