@@ -27,6 +27,9 @@ pub(crate) enum Note {
     None,
     /// The file is not recognised, so nothing speaks for or against it.
     Unrecognised,
+    /// The flash mode of the image cannot be rewritten (it is in a gzip, or signed), and which mode the
+    /// device runs is not known: should they differ, a gzip can brick it.
+    FlashModeUnknown,
     /// The gates are off, and this reason would have held it back.
     GateOff(Reason),
 }
@@ -132,6 +135,9 @@ pub(crate) fn decide_file(
         (Some(reason), Gate::Closed) => Decision::Refuse(reason),
         (Some(reason), Gate::Open) => Decision::Offer(Note::GateOff(reason)),
         (None, _) if image.target == Target::Unrecognised => Decision::Offer(Note::Unrecognised),
+        (None, _) if is_mode_unproven(check_in, image, running) => {
+            Decision::Offer(Note::FlashModeUnknown)
+        }
         (None, _) => Decision::Offer(Note::None),
     }
 }
@@ -146,7 +152,7 @@ fn runs_already(check_in: &CheckIn, image: &Image) -> bool {
 }
 
 /// Whether a version is shaped as Tasmota's: `13.4.0(tasmota)`.
-fn is_tasmota(version: &str) -> bool {
+pub(crate) fn is_tasmota(version: &str) -> bool {
     version.strip_suffix(')').and_then(|v| v.split_once('(')).is_some_and(|(numbers, name)| {
         !name.is_empty()
             && numbers.contains('.')
@@ -215,6 +221,14 @@ fn esp8266(check_in: &CheckIn, image: &Image, running: Option<Running<'_>>) -> O
     (other_mode && image.signed).then_some(Reason::SignedMode)
 }
 
+/// Whether an image would have to be in the flash mode that the device runs, and nobody can tell.
+fn is_mode_unproven(check_in: &CheckIn, image: &Image, running: Option<Running<'_>>) -> bool {
+    check_in.family == Family::Esp8266
+        && check_in.mode != Mode::Filesystem
+        && (image.is_gzip() || image.signed)
+        && running.and_then(|r| r.flash_mode).is_none()
+}
+
 fn esp32(check_in: &CheckIn, image: &Image) -> Option<Reason> {
     if image.is_gzip() {
         return Some(Reason::GzipForEsp32);
@@ -269,6 +283,9 @@ impl Decision {
         match self {
             Self::Offer(Note::None) => "sent".into(),
             Self::Offer(Note::Unrecognised) => "sent, though not recognised".into(),
+            Self::Offer(Note::FlashModeUnknown) => {
+                "sent, though its flash mode could not be compared with the running one".into()
+            }
             Self::Offer(Note::GateOff(reason)) => {
                 format!("sent with gates off, though {reason}").into()
             }
@@ -456,6 +473,17 @@ mod tests {
     }
 
     #[test]
+    fn a_flash_mode_that_cannot_be_rewritten_nor_compared_is_noted() {
+        let gzip = Image { inflated: Some(400_000), ..image() };
+        for image in [gzip, Image { signed: true, ..image() }] {
+            assert_eq!(
+                decide_file(&device(), &image, None, CLOSED),
+                Decision::Offer(Note::FlashModeUnknown)
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_recognised_is_sent_with_a_note_and_open_gates_tell() {
         let unknown = Image { target: Target::Unrecognised, chip: None, ..image() };
         assert_eq!(
@@ -517,10 +545,19 @@ mod tests {
                     prop_assert!(!matches!(image.target, Target::Never(_)));
                     prop_assert!(image.family().is_none_or(|family| family == check_in.family));
                     if check_in.mode == Mode::Filesystem {
-                        prop_assert!(image.target != Target::Sketch);
-                    } else {
-                        prop_assert!(check_in.free_space.is_none_or(|free| image.size <= free));
-                        prop_assert!(image.target != Target::Filesystem);
+                        prop_assert!(image.target != Target::Sketch && !image.is_gzip());
+                        continue;
+                    }
+                    prop_assert!(image.target != Target::Filesystem);
+                    prop_assert!(check_in.free_space.is_none_or(|free| image.size <= free));
+                    prop_assert!(check_in.family == Family::Esp8266 || !image.is_gzip());
+                    let fits = |(chip, flash): (u64, u32)| u64::from(flash) <= chip;
+                    prop_assert!(check_in.chip_size.zip(image.flash_size).is_none_or(fits));
+                    // Only then can the byte not be rewritten.
+                    if check_in.family == Family::Esp8266 && (image.is_gzip() || image.signed) {
+                        let running = running.and_then(|r| r.flash_mode);
+                        let modes = image.flash_mode.zip(running);
+                        prop_assert!(modes.is_none_or(|(image, device)| image == device));
                     }
                 }
             }

@@ -161,12 +161,16 @@ pub(crate) fn arrived<S: Stream>(stream: &S, wire: OnTheWire) -> Outcome {
 }
 
 /// Ends a connection after its last answer: says that nothing follows, and waits until the peer has
-/// everything, so that closing does not take away what is still on its way.
+/// everything, so that closing does not take away what is still on its way. The time counts from
+/// `started`.
 pub(crate) async fn finish<S: Stream>(
     stream: &mut S,
     wire: OnTheWire,
     limits: &DeliveryConfig,
+    started: Instant,
 ) -> Outcome {
+    let stall = limits.stall.to_std();
+    let deadline = started + limits.longest(wire.length);
     let mut pause = FIRST_PAUSE;
     let mut quiet_since = Instant::now();
     let mut before = None;
@@ -184,11 +188,11 @@ pub(crate) async fn finish<S: Stream>(
             (before, quiet_since) = (now, Instant::now());
         }
         let has_all = now.is_some_and(|bytes| bytes >= wire.start + wire.length);
-        let patience =
-            if has_all { LAST_PAUSE.min(limits.stall.to_std()) } else { limits.stall.to_std() };
-        if quiet_since.elapsed() >= patience {
+        let patience = if has_all { LAST_PAUSE.min(stall) } else { stall };
+        let is_late = Instant::now() >= deadline;
+        if is_late || quiet_since.elapsed() >= patience {
             if !has_all {
-                ended = Ended::Stalled;
+                ended = if is_late { Ended::TooSlow } else { Ended::Stalled };
                 stream.reset_on_close();
             }
             break;

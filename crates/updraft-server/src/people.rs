@@ -16,7 +16,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt as _;
 
 use crate::app::App;
@@ -46,8 +46,8 @@ pub(crate) async fn serve<S: Stream>(
     app: Arc<App>,
     mut stop: Stop,
 ) {
-    let bounds = app.bounds.clone();
-    let stream = Patience::new(stream, app.delivery.stall.to_std());
+    let (bounds, limits) = (app.bounds.clone(), app.delivery.clone());
+    let stream = Patience::new(stream, limits.stall.to_std());
     let router = router::people(PeopleState { app: Arc::clone(&app) });
     let service =
         service_fn(move |request| answer(Arc::clone(&app), router.clone(), peer, request));
@@ -58,11 +58,16 @@ pub(crate) async fn serve<S: Stream>(
         .max_buf_size(bounds.head_size.as_usize().max(8 << 10))
         .serve_connection(TokioIo::new(Rewind::new(received, stream)), service);
     let mut connection = std::pin::pin!(connection);
+    // A browser opens another connection as it likes; no client keeps one for ever.
+    let longest = limits.longest(0);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = stop.requested() => {
+        () = async { tokio::select! { () = stop.requested() => {}, () = sleep(longest) => {} } } => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match timeout(longest, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::debug!(peer = %peer.ip(), "a browser's connection was cut"),
+            }
         }
     };
     if let Err(error) = ended {

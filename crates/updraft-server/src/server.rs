@@ -58,6 +58,15 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
+    /// The data folder holds what is not ours.
+    #[error(
+        "the data folder {} holds other files; give the server an empty folder of its own with --data",
+        path.display()
+    )]
+    DataNotOurs {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The data folder is the catalog, or holds it: nothing could be served.
     #[error(
         "the catalog {} is in the data folder, which is never served; give the server a folder of \
@@ -183,15 +192,23 @@ fn is_inside(inner: &Path, outer: &Path) -> bool {
     }
 }
 
+/// Name of the file in the data folder that is locked while a server runs.
+const LOCK: &str = "lock";
+
 /// Makes the data folder, for this user alone, and locks it to this process.
 fn lock_data(path: &Path) -> Result<File, StartError> {
     let problem = |source| StartError::Data { path: path.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(problem)?;
+    let lock = path.join(LOCK);
+    // A folder of somebody else's must not be closed to everybody else.
+    if !lock.exists() && fs::read_dir(path).map_err(problem)?.next().is_some() {
+        return Err(StartError::DataNotOurs { path: path.to_owned() });
+    }
     let permissions = fs::metadata(path).map_err(problem)?.permissions();
     if permissions.mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(problem)?;
     }
-    let lock = File::create(path.join("lock")).map_err(problem)?;
+    let lock = File::create(lock).map_err(problem)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StartError::DataInUse { path: path.to_owned() }),

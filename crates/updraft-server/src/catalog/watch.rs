@@ -91,8 +91,13 @@ impl<'c> Watch<'c> {
             self.catalog.save();
             self.wait();
             self.read_events();
-            let settling = std::mem::take(&mut self.settling);
-            self.inspect_all(settling);
+            if !self.settling.is_empty() {
+                let settling = std::mem::take(&mut self.settling);
+                self.inspect_all(settling);
+                if self.settling.is_empty() {
+                    self.report();
+                }
+            }
         }
     }
 
@@ -107,8 +112,12 @@ impl<'c> Watch<'c> {
             sketches,
             unrecognised,
             settling = self.settling.len(),
-            "catalog {}: {sketches} of {files} files are firmware for updates over the air",
+            "catalog {}: {sketches} of {files} files are firmware for updates over the air{}",
             self.catalog.root().display(),
+            match self.settling.len() {
+                0 => String::new(),
+                settling => format!(", {settling} more may still be being written"),
+            },
         );
     }
 

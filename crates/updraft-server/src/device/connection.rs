@@ -24,6 +24,7 @@ use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
 use crate::http::head::storage;
 use crate::http::{Answer, BadHead, Body, Method, ParsedHead, RequestHead, Status};
+use crate::router::DeviceRoute;
 use crate::stop::Stop;
 use crate::{log, people};
 
@@ -290,12 +291,17 @@ impl Connection<'_> {
         let body = std::mem::replace(&mut reply.answer.body, Body::Empty);
         let length = if head_only { 0 } else { body.len() };
         let wire = OnTheWire { start: before + head, length };
+        let limits = &self.app.delivery;
         let is_image = matches!(body, Body::Image(_));
         drop(body);
         match sent {
             _ if !is_image => {
                 let outcome = Outcome::unconfirmed(sent.err());
                 log::request(&request, &reply, outcome, started.elapsed());
+                if request.route == DeviceRoute::OtherMethod && sent.is_ok() {
+                    // A body may be on its way: closing at once would take the answer away.
+                    Box::pin(deliver::finish(stream, wire, limits, started)).await;
+                }
             }
             Err(ended) => {
                 let outcome = Outcome { ended, ..deliver::arrived(stream, wire) };
@@ -306,7 +312,7 @@ impl Connection<'_> {
                 self.unsettled = Some(Unsettled { request, reply, wire, took });
             }
             Ok(()) => {
-                let outcome = Box::pin(deliver::finish(stream, wire, &self.app.delivery)).await;
+                let outcome = Box::pin(deliver::finish(stream, wire, limits, started)).await;
                 log::request(&request, &reply, outcome, started.elapsed());
             }
         }
@@ -326,7 +332,8 @@ impl Connection<'_> {
             let started = Instant::now();
             let mut outcome = deliver::arrived(stream, wire);
             if outcome.ended != Ended::Delivered {
-                outcome = Box::pin(deliver::finish(stream, wire, &self.app.delivery)).await;
+                let finishing = deliver::finish(stream, wire, &self.app.delivery, started);
+                outcome = Box::pin(finishing).await;
             }
             log::request(&request, &reply, outcome, took + started.elapsed());
         }
@@ -340,9 +347,10 @@ impl Connection<'_> {
             _ => Status::BadRequest,
         };
         log::refused(self.peer, status.code(), error);
-        if self.send(stream, &Answer::empty(status), false, false, Instant::now()).await.1.is_ok() {
+        let started = Instant::now();
+        if self.send(stream, &Answer::empty(status), false, false, started).await.1.is_ok() {
             let wire = OnTheWire { start: self.sent, length: 0 };
-            Box::pin(deliver::finish(stream, wire, &self.app.delivery)).await;
+            deliver::finish(stream, wire, &self.app.delivery, started).await;
         }
     }
 

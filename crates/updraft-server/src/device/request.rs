@@ -38,7 +38,10 @@ pub(crate) fn sort(head: &RequestHead<'_, '_>, peer: IpAddr) -> Result<Sorted, B
     let Plane::Device(route) = plane(head.method, target, &client) else {
         return Ok(Sorted::People);
     };
-    known.refuse_doubtful()?;
+    if route != DeviceRoute::OtherMethod {
+        // A method that is not known is refused as one, and ends the connection, body or not.
+        known.refuse_doubtful()?;
+    }
     Ok(Sorted::Device(Arc::new(DeviceRequest {
         route,
         framing: Framing { method: head.method, keep_alive: head.keeps_alive(&known) },

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::catalog::{Absent, BadPath, CatalogPath, Effort, Entry, Found};
 use crate::check_in::{CheckIn, Mode};
-use crate::decide::{Decision, Note, decide_file};
+use crate::decide::{Decision, Note, decide_file, is_tasmota};
 use crate::deliver::{Delivery, Source};
 use crate::device::request::DeviceRequest;
 use crate::dialect::arduino::{self, Client};
@@ -132,15 +132,18 @@ fn respond_entry(
     let running = runs.map(|runs| runs.as_running(check_in));
     let decision = decide_file(check_in, &entry.image, running, app.policy);
     let weight = match &decision {
-        Decision::Refuse(_) | Decision::Offer(Note::Unrecognised | Note::GateOff(_)) => {
-            Weight::Warning
-        }
-        _ => Weight::Usual,
+        Decision::Offer(Note::None) | Decision::UpToDate => Weight::Usual,
+        Decision::Offer(_) | Decision::Refuse(_) => Weight::Warning,
     };
     let why = decision.words();
     let reply = match &decision {
         _ if check_in.mode == Mode::Version => {
-            Reply::new(arduino::version(check_in, entry, runs, &decision), why)
+            let (answer, version) = arduino::version(check_in, entry, runs, &decision);
+            let why = match &decision {
+                Decision::Refuse(reason) => format!("told {version}, for {reason}"),
+                _ => format!("told {version}"),
+            };
+            Reply::new(answer, why)
         }
         Decision::UpToDate => Reply::new(Answer::empty(Status::NotModified), why),
         Decision::Refuse(_) => Reply::new(Answer::empty(Status::Forbidden), why),
@@ -193,9 +196,14 @@ fn deliver(
         match app.limits.download(check_in.device) {
             Ok(place) => (source, Some(place)),
             Err(_) => {
-                // "Later" in the only words that every client takes for no error.
-                let answer = Answer::empty(Status::NotModified);
-                return Some(Reply::new(answer, "too many downloads of this device at once"));
+                // "Later", in the only words that a client takes for no error; Tasmota takes them for
+                // success and restarts.
+                let status = match check_in.version.as_deref() {
+                    Some(version) if is_tasmota(version) => Status::Forbidden,
+                    _ => Status::NotModified,
+                };
+                let why = "too many downloads of this device at once";
+                return Some(Reply::new(Answer::empty(status), why));
             }
         }
     };

@@ -184,13 +184,13 @@ pub(crate) fn image(entry: &Entry, status: Status, range: &Range<u64>) -> Answer
 }
 
 /// The answer to `mode: version`: the version the device would be sent, else what it runs or says it
-/// runs. Never empty: the client takes that for an error.
-pub(crate) fn version(
-    check_in: &CheckIn,
-    entry: &Entry,
-    runs: Option<&Entry>,
+/// runs. Never empty: the client takes that for an error. And that version, for the log.
+pub(crate) fn version<'a>(
+    check_in: &'a CheckIn,
+    entry: &'a Entry,
+    runs: Option<&'a Entry>,
     decision: &Decision,
-) -> Answer {
+) -> (Answer, &'a str) {
     let refused = matches!(decision, Decision::Refuse(_));
     let version = Some(entry)
         .filter(|_| !refused)
@@ -199,7 +199,8 @@ pub(crate) fn version(
         .or(check_in.version.as_deref())
         .unwrap_or("unknown");
     let answer = Answer::empty(Status::Ok).with("x-version", version);
-    if refused { answer } else { answer.with("x-MD5", entry.image.md5.to_string()) }
+    let answer = if refused { answer } else { answer.with("x-MD5", entry.image.md5.to_string()) };
+    (answer, version)
 }
 
 /// The entity tag of a file: its SHA-256.

@@ -125,6 +125,15 @@ fn a_data_folder_that_cannot_be_used_is_named() {
     let data = other.catalog().with_file_name("data").display().to_string();
     is_refused(setup().args(&["--data", &data]), &["another server uses", &data, "--data"]);
     is_refused(setup().env("UPDRAFT_DATA", &data).args(&["--data", &data]), &["another server"]);
+    let others = tempfile::tempdir().unwrap();
+    fs::write(others.path().join("diary.txt"), "mine").unwrap();
+    let mode = |path: &std::path::Path| {
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions())
+    };
+    let before = mode(others.path());
+    let path = others.path().to_str().unwrap();
+    is_refused(setup().args(&["--data", path]), &["holds other files", path, "--data"]);
+    assert_eq!(mode(others.path()), before, "nobody else's folder is closed");
 
     let check = |data: &str, says: &str| {
         let setup = setup().file("x.bin", "");

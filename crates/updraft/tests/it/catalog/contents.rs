@@ -165,6 +165,7 @@ fn what_is_never_served_is_not_listed() {
     let _socket = UnixListener::bind(catalog.join("socket.bin")).unwrap();
     let data = catalog.join("data");
     fs::create_dir(&data).unwrap();
+    fs::write(data.join("lock"), "").unwrap();
     fs::write(data.join("x.bin"), &sketch).unwrap();
     let server = setup.args(&["--data", data.to_str().unwrap()]).start();
 

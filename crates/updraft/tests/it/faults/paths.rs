@@ -326,6 +326,7 @@ fn the_data_folder_in_the_catalog_is_private() {
     let image = sketch(5000, 1);
     let setup = setup()
         .file("x.bin", &image)
+        .file("updraft-data/lock", "of a server before")
         .file("updraft-data/x.bin", sketch(5000, SECRET))
         .file("updraft-data/sub/x.bin", sketch(5000, SECRET))
         .config("bind = \"127.0.0.1\"\nport = [0]\n")
@@ -365,4 +366,24 @@ fn a_data_folder_that_is_new_is_made_for_its_user_alone() {
     is_absent(&server, "/own.bin");
     is_private(&server, "own.bin");
     assert_eq!(listed(&server, "."), ["-"]);
+}
+
+/// Links can give one file any number of names: it is read once for all of them.
+#[test]
+fn a_file_is_inspected_once_whatever_its_names() {
+    let image = sketch(5000, 1);
+    let setup = setup().file("x.bin", &image);
+    for link in ["l", "m"] {
+        symlink(".", setup.catalog().join(link)).unwrap();
+    }
+    symlink("x.bin", setup.catalog().join("latest.bin")).unwrap();
+    let server = setup.start();
+    server.scanned();
+    for path in ["latest.bin", "l/x.bin", "m/l/x.bin", "l/l/m/m/latest.bin", "m/m/m/m/m/x.bin"] {
+        still_serves(&server, &format!("/{path}"), &image);
+    }
+    let inspected = |line: &&serde_json::Value| {
+        line["message"].as_str().is_some_and(|message| message.starts_with("inspected"))
+    };
+    assert_eq!(server.log().iter().filter(inspected).count(), 1);
 }

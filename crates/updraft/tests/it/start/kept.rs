@@ -158,6 +158,7 @@ fn an_index_that_is_lost_or_broken_costs_time_only() {
 fn an_index_that_cannot_be_kept_is_a_warning() {
     let setup = three_files();
     fs::create_dir_all(index(&setup)).unwrap();
+    fs::write(setup.beside().join("data/lock"), "").unwrap();
     let (server, files) = start(setup);
     assert_eq!(files, 3);
     let line = server.logged(|line| line["message"] == "cannot keep what is known of the catalog");
