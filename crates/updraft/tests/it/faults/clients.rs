@@ -128,6 +128,20 @@ fn a_device_that_is_too_slow_is_dropped() {
 }
 
 #[test]
+fn the_last_bytes_have_the_same_deadline() {
+    // Small enough to be the kernel's at once: what is left is to wait for the device.
+    let small = sketch(60_000, 1);
+    let config = "[delivery]\nat_least = \"300ms\"\nslowest = \"1GiB\"\n";
+    let server = setup().file("big.bin", &small).config(config).start();
+    let mut stream = narrow(&server);
+    let mut download = Download::begin(&mut stream, &request("/big.bin"));
+    download.read_paced(&mut stream, 256, Duration::from_millis(10));
+    assert!(download.body.len() < small.len(), "{} bytes", download.body.len());
+    let acknowledged = logged_failure(&server, "the download took too long");
+    assert!(acknowledged < small.len() as u64, "{acknowledged} bytes");
+}
+
+#[test]
 fn a_kept_connection_waits_for_a_slow_device_to_take_the_last_bytes() {
     // Once the server has handed the kernel everything, the connection is idle to it: not to the
     // device, which is still reading.
