@@ -53,7 +53,8 @@ pub enum Kind {
     Esp32App,
     /// A boot loader: eboot alone, or ESP-IDF's second stage.
     BootLoader,
-    /// A copy of a whole flash (boot loader, partition table, application), `*.factory.bin`.
+    /// A copy of a whole flash: boot loader, partition table, application (`*.factory.bin`); on the
+    /// ESP8266 eboot, application and what follows.
     MergedFlash,
     /// An ESP-IDF partition table.
     PartitionTable,
@@ -281,6 +282,8 @@ pub enum NotOta {
     GzipUnread,
     /// A gzip around something that is no ESP8266 sketch: nothing else inflates it.
     GzipNotEsp8266,
+    /// Something stands behind an ESP8266 sketch that may be the rest of a flash.
+    Trailing,
     /// The structure is broken.
     Fault(Fault),
     /// The XOR checksum is wrong.
@@ -338,6 +341,9 @@ impl Facts {
             Kind::Unknown => return Err(NotOta::Unknown),
             _ => {}
         }
+        if self.kind == Kind::ArduinoSketch && self.has_trailing() {
+            return Err(NotOta::Trailing);
+        }
         // eboot never looks at the checksum of the application, and the CRC covers all of it.
         if self.checks.checksum == Verdict::Bad && self.checks.crc != Verdict::Ok {
             return Err(NotOta::Checksum);
@@ -349,6 +355,14 @@ impl Facts {
             return Err(NotOta::Hash);
         }
         Ok(OtaTarget::Sketch)
+    }
+
+    /// Whether something unknown stands behind the sketch, in a gzip behind what is inside. An ESP8266
+    /// copies all of it into its flash, over a filesystem if it is long. An ESP32 would write it into
+    /// the partition of the application, where nothing reads it: no harm, so nobody asks this there.
+    fn has_trailing(&self) -> bool {
+        let inside = self.sizes.inflated.zip(self.sizes.sketch);
+        self.sizes.trailing > 0 || inside.is_some_and(|(all, sketch)| all > u64::from(sketch))
     }
 }
 
@@ -514,6 +528,9 @@ impl fmt::Display for NotOta {
             Self::PartitionTable => "a partition table",
             Self::GzipUnread => "a gzip that was not looked into",
             Self::GzipNotEsp8266 => "a gzip of something other than an ESP8266 sketch",
+            Self::Trailing => {
+                "something stands behind the sketch: a flash dump, or a signature of unknown length"
+            }
             Self::Fault(fault) => return fault.fmt(f),
             Self::Checksum => "the checksum is wrong",
             Self::Crc => "the CRC is wrong",

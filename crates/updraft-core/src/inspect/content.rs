@@ -17,6 +17,9 @@ const SDK_V2: [u8; 2] = [0xEA, 4];
 /// Where a boot loader starts in the flash of some chips; before it everything is erased.
 const LATE_BOOT_LOADERS: [u64; 2] = [0x1000, 0x2000];
 
+/// The smallest flash of an ESP8266: what fills a flash is a power of two, and no less.
+const SMALLEST_FLASH: u64 = 512 << 10;
+
 /// A stream so far.
 #[derive(Clone)]
 pub(super) struct Content {
@@ -102,7 +105,14 @@ impl Content {
         facts.kind = self.kind(length);
         let head = self.filesystem.head();
         match facts.kind {
-            Kind::ArduinoSketch => self.describe_sketch(facts),
+            Kind::ArduinoSketch => {
+                self.describe_sketch(facts);
+                if let Some(end) = self.image_end(facts.kind) {
+                    facts.sizes.sketch = u32::try_from(end).ok();
+                    facts.running.md5 = self.sketch.running();
+                }
+            }
+            Kind::MergedFlash if self.may_be_esp8266() => self.describe_sketch(facts),
             Kind::PlainV1 | Kind::BootLoader | Kind::Esp32App => {
                 describe_image(facts, &self.first);
                 if let Some(hash) = self.first.stored_hash() {
@@ -164,8 +174,6 @@ impl Content {
         let crc = if has_words { self.sketch.verdict(end, counted) } else { Verdict::Absent };
         let checksum = if crc == Verdict::Absent && counted { Verdict::Ok } else { corrected };
         facts.checks = Checks { checksum: both(boot, checksum), crc, hash: Verdict::Absent };
-        facts.sizes.sketch = u32::try_from(end).ok();
-        facts.running.md5 = self.sketch.running();
     }
 
     fn kind(&self, length: u64) -> Kind {
@@ -173,7 +181,9 @@ impl Content {
         let erased = !head.is_empty() && head.iter().all(|&byte| byte == 0xFF);
         match self.first.header().map(|header| header.chip.family()) {
             Some(Family::Esp8266) if self.first_base == 0 => {
-                if self.app.as_ref().is_some_and(is_begun) {
+                if self.fills_a_flash(length) {
+                    Kind::MergedFlash
+                } else if self.app.as_ref().is_some_and(is_begun) {
                     Kind::ArduinoSketch
                 } else if self.first.maps_flash() {
                     Kind::PlainV1
@@ -211,6 +221,13 @@ impl Content {
     fn is_esp32_from_the_start(&self) -> bool {
         let family = self.first.header().map(|header| header.chip.family());
         self.first_base == 0 && family == Some(Family::Esp32)
+    }
+
+    /// Whether an ESP8266 sketch ends before a stream that is as long as a flash. No signed sketch
+    /// is taken for that: with signature and length word it is not a multiple of 16 bytes long.
+    fn fills_a_flash(&self, length: u64) -> bool {
+        let is_flash = length >= SMALLEST_FLASH && length.is_power_of_two();
+        is_flash && self.image_end(Kind::ArduinoSketch).is_some_and(|end| end < length)
     }
 
     fn may_be_esp8266(&self) -> bool {

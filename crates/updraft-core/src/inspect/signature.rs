@@ -4,8 +4,8 @@ use crate::facts::Signature;
 use crate::window::{Window, word};
 
 /// Lengths of the signatures an Arduino ESP8266 image may carry: P-256, P-384 and P-521 (r and s),
-/// RSA of 2048, 3072 and 4096 bits.
-const ESP8266_LENGTHS: [u16; 6] = [64, 96, 132, 256, 384, 512];
+/// RSA of 1024, 2048, 3072 and 4096 bits.
+const ESP8266_LENGTHS: [u16; 7] = [64, 96, 128, 132, 256, 384, 512];
 /// The word behind them that names their length.
 const LENGTH_WORD: u64 = 4;
 /// The signature field of Arduino-ESP32 (`bin_signing.py`), filled up with zeros.

@@ -166,6 +166,7 @@ fn signatures_are_recognised_by_their_place() {
     {
         let facts = facts_with(&tail);
         assert_eq!((facts.signature, facts.sizes.trailing), (None, tail.len() as u64));
+        assert_eq!(facts.ota(), Ok(OtaTarget::Sketch));
     }
 }
 

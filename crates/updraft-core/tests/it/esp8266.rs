@@ -5,7 +5,8 @@ use updraft_core::{
 };
 use updraft_pack::Esp8266Image;
 
-use crate::{hex, inspect, signed};
+use crate::files::littlefs;
+use crate::{gzip, hex, inspect, signed};
 
 /// eboot with one segment, and an application with two, all headers DIO and 4 MiB.
 fn reference() -> Vec<u8> {
@@ -73,7 +74,7 @@ fn a_sketch_has_a_running_digest_for_each_flash_mode() {
 
 #[test]
 fn signatures_are_recognised_by_their_length_word() {
-    for length in [64, 96, 132, 256, 384, 512] {
+    for length in [64, 96, 128, 132, 256, 384, 512] {
         let facts = inspect(&signed(&reference(), length));
         assert_eq!(facts.signature, Some(Signature::Esp8266 { length }));
         assert_eq!((facts.sizes.payload, facts.sizes.trailing), (4224, 0));
@@ -82,10 +83,58 @@ fn signatures_are_recognised_by_their_length_word() {
     }
     let facts = inspect(&signed(&reference(), 100));
     assert_eq!((facts.signature, facts.sizes.trailing), (None, 104));
+    assert_eq!(facts.ota(), Err(NotOta::Trailing));
     let mut file = signed(&reference(), 256);
     file.insert(4224, 0);
     let facts = inspect(&file);
     assert_eq!((facts.signature, facts.sizes.trailing), (None, 261));
+    assert_eq!(facts.ota(), Err(NotOta::Trailing));
+}
+
+/// `sketch` with erased flash behind it, `length` bytes in all.
+fn dump(sketch: &[u8], length: usize) -> Vec<u8> {
+    let mut file = sketch.to_vec();
+    file.resize(length, 0xFF);
+    file
+}
+
+#[test]
+fn a_dump_of_the_flash_is_no_sketch() {
+    let mut with_filesystem = dump(&reference(), 4 << 20);
+    with_filesystem[0x20_0000..][..8192].copy_from_slice(&littlefs());
+    for file in [
+        dump(&reference(), 512 << 10),
+        dump(&reference(), 1 << 20),
+        dump(&Esp8266Image::new().without_crc().build().unwrap(), 1 << 20),
+        with_filesystem,
+    ] {
+        for file in [gzip(&file), file] {
+            let facts = inspect(&file);
+            assert_eq!((facts.kind, facts.chip), (Kind::MergedFlash, Some(Chip::Esp8266)));
+            assert_eq!(facts.ota(), Err(NotOta::MergedFlash));
+            assert_eq!(facts.checks.checksum, Verdict::Ok);
+            assert_ne!(facts.checks.crc, Verdict::Bad);
+            assert_eq!((facts.sizes.sketch, facts.running.md5), (None, RunningMd5::None));
+        }
+    }
+}
+
+#[test]
+fn what_may_be_a_part_of_a_dump_is_no_sketch() {
+    // As long as no flash is.
+    for length in [4225, 8192, 256 << 10, (1 << 20) - 4096, (1 << 20) + 1] {
+        let file = dump(&reference(), length);
+        let facts = inspect(&file);
+        assert_eq!((facts.kind, facts.ota()), (Kind::ArduinoSketch, Err(NotOta::Trailing)));
+        assert_eq!(facts.sizes.trailing, length as u64 - 4224);
+        let facts = inspect(&gzip(&file));
+        assert_eq!((facts.kind, facts.ota()), (Kind::ArduinoSketch, Err(NotOta::Trailing)));
+    }
+    // A sketch alone may be as long as one.
+    let filler = (512 << 10) - Esp8266Image::new().build().unwrap().len();
+    let file = Esp8266Image::new().filler(filler, 1).build().unwrap();
+    assert_eq!(file.len(), 512 << 10);
+    assert_eq!(inspect(&file).ota(), Ok(OtaTarget::Sketch));
 }
 
 #[test]
