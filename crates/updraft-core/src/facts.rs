@@ -188,8 +188,10 @@ pub struct Sizes {
 /// The verdicts on the sums an image carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checks {
-    /// XOR checksum of the segments: of every image in the file that has one.
+    /// XOR checksum of the application's segments (the boot loader's, if there is no application).
     pub checksum: Verdict,
+    /// XOR checksum of the boot loader before the application, which the boot ROM checks.
+    pub boot_checksum: Verdict,
     /// CRC-32 and length that `elf2bin` writes into an ESP8266 sketch.
     pub crc: Verdict,
     /// SHA-256 appended to an ESP32-family image.
@@ -286,6 +288,8 @@ pub enum NotOta {
     Trailing,
     /// The structure is broken.
     Fault(Fault),
+    /// The XOR checksum of the boot loader before the application is wrong: nothing would start.
+    BootChecksum,
     /// The XOR checksum is wrong.
     Checksum,
     /// The CRC or the length that goes with it is wrong.
@@ -343,6 +347,9 @@ impl Facts {
         }
         if self.kind == Kind::ArduinoSketch && self.has_trailing() {
             return Err(NotOta::Trailing);
+        }
+        if self.checks.boot_checksum == Verdict::Bad {
+            return Err(NotOta::BootChecksum);
         }
         // eboot never looks at the checksum of the application, and the CRC covers all of it.
         if self.checks.checksum == Verdict::Bad && self.checks.crc != Verdict::Ok {
@@ -532,6 +539,7 @@ impl fmt::Display for NotOta {
                 "something stands behind the sketch: a flash dump, or a signature of unknown length"
             }
             Self::Fault(fault) => return fault.fmt(f),
+            Self::BootChecksum => "the checksum of the boot loader is wrong",
             Self::Checksum => "the checksum is wrong",
             Self::Crc => "the CRC is wrong",
             Self::Hash => "the appended SHA-256 is wrong",

@@ -6,9 +6,7 @@ use super::esp8266::{APP_OFFSET, Sketch};
 use super::filesystem::Filesystem;
 use super::segments::{Refusal, Walker};
 use crate::chip::{Chip, Family};
-use crate::facts::{
-    Checks, Facts, Fault, FlashSettings, Kind, RunningDigests, RunningMd5, Verdict,
-};
+use crate::facts::{Facts, Fault, FlashSettings, Kind, RunningDigests, RunningMd5, Verdict};
 use crate::window::word;
 
 /// First byte of an image of Espressif's own ESP8266 boot loader (esptool
@@ -125,7 +123,7 @@ impl Content {
                     let flash = facts.flash;
                     describe_image(facts, app);
                     facts.flash = flash.or(facts.flash);
-                    facts.checks.checksum = both(self.first.checksum(0), app.checksum(0));
+                    facts.checks.boot_checksum = self.first.checksum(0);
                 }
             }
             Kind::SdkV2 => {
@@ -156,12 +154,12 @@ impl Content {
         describe_image(facts, &self.first);
         let Some(app) = &self.app else { return };
         let flash = facts.flash;
-        let boot = facts.checks.checksum;
         facts.fault = facts.fault.or(fault(app));
         if app.header().is_none() {
             return;
         }
         describe_image(facts, app);
+        facts.checks.boot_checksum = self.first.checksum(0);
         // The boot loader's settings are those that count.
         facts.flash = flash;
         let Some(end) = app.end().filter(|_| app.is_complete()) else { return };
@@ -173,7 +171,8 @@ impl Content {
         let counted = app.checksum(0) == Verdict::Ok;
         let crc = if has_words { self.sketch.verdict(end, counted) } else { Verdict::Absent };
         let checksum = if crc == Verdict::Absent && counted { Verdict::Ok } else { corrected };
-        facts.checks = Checks { checksum: both(boot, checksum), crc, hash: Verdict::Absent };
+        facts.checks.checksum = checksum;
+        facts.checks.crc = crc;
     }
 
     fn kind(&self, length: u64) -> Kind {
@@ -301,14 +300,5 @@ fn verdict(matches: Option<bool>) -> Verdict {
         None => Verdict::Absent,
         Some(true) => Verdict::Ok,
         Some(false) => Verdict::Bad,
-    }
-}
-
-/// One verdict on two sums.
-fn both(one: Verdict, other: Verdict) -> Verdict {
-    match (one, other) {
-        (Verdict::Bad, _) | (_, Verdict::Bad) => Verdict::Bad,
-        (Verdict::Ok, Verdict::Ok) => Verdict::Ok,
-        _ => Verdict::Absent,
     }
 }

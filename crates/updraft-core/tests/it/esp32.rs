@@ -117,6 +117,7 @@ fn every_chip_is_told_and_its_boot_loader_is_no_application() {
         assert_eq!(facts.segments.len(), 3);
         assert_eq!(facts.segments[0].offset, 0x1_0020);
         assert_eq!(facts.checks.checksum, Verdict::Ok);
+        assert_eq!(facts.checks.boot_checksum, Verdict::Ok);
         assert_eq!(facts.version(), Some("1.0.0"));
     }
 }

@@ -1,7 +1,8 @@
 //! ESP8266 images, bytes written by hand: the builder must not hide a misreading.
 
 use updraft_core::{
-    Chip, Fault, FlashMode, Kind, NotOta, OtaTarget, RunningMd5, Segment, Signature, Verdict,
+    Checks, Chip, Fault, FlashMode, Kind, NotOta, OtaTarget, RunningMd5, Segment, Signature,
+    Verdict,
 };
 use updraft_pack::Esp8266Image;
 
@@ -43,9 +44,9 @@ fn the_reference_sketch_is_read_right() {
             Segment { address: 0x4010_0000, length: 32, offset: 0x1058 },
         ]
     );
-    assert_eq!(facts.checks.checksum, Verdict::Ok);
-    assert_eq!(facts.checks.crc, Verdict::Ok);
-    assert_eq!(facts.checks.hash, Verdict::Absent);
+    let (ok, absent) = (Verdict::Ok, Verdict::Absent);
+    let checks = Checks { checksum: ok, boot_checksum: ok, crc: ok, hash: absent };
+    assert_eq!(facts.checks, checks);
     assert_eq!((facts.sizes.file, facts.sizes.payload, facts.sizes.trailing), (4224, 4224, 0));
     assert_eq!(facts.sizes.sketch, Some(4224));
     assert_eq!(hex(facts.md5), "d5ef89545cd1fd078bc6665b01928353");
@@ -113,6 +114,7 @@ fn a_dump_of_the_flash_is_no_sketch() {
             assert_eq!((facts.kind, facts.chip), (Kind::MergedFlash, Some(Chip::Esp8266)));
             assert_eq!(facts.ota(), Err(NotOta::MergedFlash));
             assert_eq!(facts.checks.checksum, Verdict::Ok);
+            assert_eq!(facts.checks.boot_checksum, Verdict::Ok);
             assert_ne!(facts.checks.crc, Verdict::Bad);
             assert_eq!((facts.sizes.sketch, facts.running.md5), (None, RunningMd5::None));
         }
@@ -145,8 +147,9 @@ fn damage_is_seen() {
         inspect(&file)
     };
     // In eboot, which only its own checksum and the CRC cover.
-    assert_eq!(damaged(20).checks.checksum, Verdict::Bad);
-    assert_eq!(damaged(20).ota(), Err(NotOta::Checksum));
+    assert_eq!(damaged(20).checks.checksum, Verdict::Ok);
+    assert_eq!(damaged(20).checks.boot_checksum, Verdict::Bad);
+    assert_eq!(damaged(20).ota(), Err(NotOta::BootChecksum));
     // In the padding, the words, the data.
     assert_eq!(damaged(2000).ota(), Err(NotOta::Crc));
     assert_eq!(damaged(0x1010).ota(), Err(NotOta::Crc));
@@ -154,6 +157,39 @@ fn damage_is_seen() {
     assert_eq!(damaged(0x1014).checks.checksum, Verdict::Ok);
     assert_eq!(damaged(0x1030).checks.crc, Verdict::Bad);
     assert_eq!(damaged(0x1030).checks.checksum, Verdict::Bad);
+    assert_eq!(damaged(0x1030).checks.boot_checksum, Verdict::Ok);
+}
+
+/// `file` with the CRC that belongs to it.
+fn with_crc(mut file: Vec<u8>) -> Vec<u8> {
+    let length: [u8; 4] = file[0x1010..0x1014].try_into().unwrap();
+    file[0x1010..0x1018].fill(0);
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_MPEG_2).checksum(&file).to_le_bytes();
+    file[0x1010..0x1014].copy_from_slice(&length);
+    file[0x1014..0x1018].copy_from_slice(&crc);
+    file
+}
+
+#[test]
+fn a_right_crc_makes_up_for_a_checksum_nobody_looks_at() {
+    // Data of the application, and its checksum: only the CRC is looked at.
+    for at in [0x1030, 4223] {
+        let mut file = reference();
+        file[at] ^= 1;
+        let facts = inspect(&with_crc(file));
+        assert_eq!((facts.checks.crc, facts.checks.checksum), (Verdict::Ok, Verdict::Bad));
+        assert_eq!(facts.checks.boot_checksum, Verdict::Ok);
+        assert_eq!(facts.ota(), Ok(OtaTarget::Sketch));
+    }
+    // Data of eboot, and its checksum: the boot ROM looks at that.
+    for at in [20, 47] {
+        let mut file = reference();
+        file[at] ^= 1;
+        let facts = inspect(&with_crc(file));
+        assert_eq!((facts.checks.crc, facts.checks.checksum), (Verdict::Ok, Verdict::Ok));
+        assert_eq!(facts.checks.boot_checksum, Verdict::Bad);
+        assert_eq!(facts.ota(), Err(NotOta::BootChecksum));
+    }
 }
 
 #[test]

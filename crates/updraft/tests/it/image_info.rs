@@ -66,7 +66,10 @@ fn a_real_esp8266_sketch_is_read_right() {
     let facts = judge.info("sketch.bin", &sketch);
     assert_eq!(facts["kind"], "ESP8266 sketch");
     assert_eq!(facts["ota"], "sketch");
-    assert_eq!(facts["checks"], json!({ "checksum": "ok", "crc": "ok", "hash": "absent" }));
+    assert_eq!(
+        facts["checks"],
+        json!({ "checksum": "ok", "boot_checksum": "ok", "crc": "ok", "hash": "absent" })
+    );
     assert_eq!(facts["sizes"]["sketch"], sketch.len());
     assert_eq!(facts["running"]["md5"][2], facts["md5"]);
 
@@ -88,6 +91,7 @@ fn a_real_merged_dump_and_its_parts_are_read_right() {
     assert_eq!(facts["kind"], "merged flash dump");
     assert_eq!(facts["ota"], Value::Null);
     assert_eq!(facts["checks"]["checksum"], "ok");
+    assert_eq!(facts["checks"]["boot_checksum"], "ok");
 
     let app = judge.check("app.bin", &flash[0x1_0000..]);
     assert_eq!(app["kind"], "ESP32 application");
@@ -124,6 +128,23 @@ fn what_is_no_image_is_said_with_its_name() {
     assert!(error.starts_with(&format!("updraft: cannot read {}: ", missing.display())), "{error}");
 
     assert_eq!(updraft(&[]).status.code(), Some(2));
+}
+
+#[test]
+fn sums_of_boot_loader_and_application_are_told_apart() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("door.bin");
+    let mut sketch = Esp8266Image::new().build().unwrap();
+    sketch[20] ^= 1; // in eboot
+    std::fs::write(&path, sketch).unwrap();
+    let sheet = String::from_utf8(updraft(&[&path]).stdout).unwrap();
+    let expected = "\n  over the air  no: the checksum of the boot loader is wrong\
+        \n  checksum      ok\n  boot checksum bad\n  CRC           bad\n";
+    assert!(sheet.contains(expected), "{sheet}");
+    let json = updraft(&[Path::new("--json"), &path]).stdout;
+    let facts: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(facts[0]["checks"]["boot_checksum"], "bad");
+    assert_eq!(facts[0]["refusal"], "the checksum of the boot loader is wrong");
 }
 
 #[test]

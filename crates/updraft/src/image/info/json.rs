@@ -88,6 +88,7 @@ struct Sizes {
 #[derive(Serialize)]
 struct Checks {
     checksum: String,
+    boot_checksum: String,
     crc: String,
     hash: String,
 }
@@ -143,6 +144,7 @@ impl<'a> Image<'a> {
             },
             checks: Checks {
                 checksum: facts.checks.checksum.to_string(),
+                boot_checksum: facts.checks.boot_checksum.to_string(),
                 crc: facts.checks.crc.to_string(),
                 hash: facts.checks.hash.to_string(),
             },

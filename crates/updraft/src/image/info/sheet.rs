@@ -48,9 +48,12 @@ fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
         line("fault", fault.to_string());
     }
     let checks = facts.checks;
-    for (name, verdict) in
-        [("checksum", checks.checksum), ("CRC", checks.crc), ("appended hash", checks.hash)]
-    {
+    for (name, verdict) in [
+        ("checksum", checks.checksum),
+        ("boot checksum", checks.boot_checksum),
+        ("CRC", checks.crc),
+        ("appended hash", checks.hash),
+    ] {
         if verdict != Verdict::Absent {
             line(name, verdict.to_string());
         }
