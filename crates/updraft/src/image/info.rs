@@ -6,8 +6,10 @@ use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::anyhow;
 use updraft_core::{Facts, Inflater, Inspector, Kind};
+
+use crate::ui;
 
 mod json;
 mod sheet;
@@ -18,7 +20,8 @@ const BLOCK: usize = 64 << 10;
 /// Arguments of `updraft image info`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  updraft image info door-1.2.0.bin\n\n\
-    Exit status: 0 if every file is a firmware or filesystem image, 1 if one is not.")]
+    Exit status: 0 if every file is a firmware or filesystem image, 1 if one is not, 2 if one \
+    cannot be read.")]
 pub(crate) struct InfoArgs {
     /// Firmware files: sketches, applications, filesystems, as they are or as a gzip.
     #[arg(required = true, value_name = "FILE")]
@@ -28,28 +31,37 @@ pub(crate) struct InfoArgs {
     json: bool,
 }
 
+/// What can be read has its sheet; then one line on standard error for each problem.
 pub(super) fn run(args: &InfoArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut inflater = Box::new(Inflater::new());
     let mut sheets = Vec::new();
+    let mut unread = Vec::new();
     for path in &args.files {
-        let facts = inspect(path, &mut inflater)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        sheets.push((path.as_path(), facts));
+        match inspect(path, &mut inflater) {
+            Ok(facts) => sheets.push((path.as_path(), facts)),
+            Err(error) => unread.push((path.display(), error)),
+        }
     }
     if args.json {
         json::write(&sheets, out)?;
     } else {
         sheet::write(&sheets, out)?;
     }
+    out.flush()?;
+
+    let mut code = ExitCode::SUCCESS;
     let unknown: Vec<_> = sheets
         .iter()
         .filter(|(_, facts)| facts.kind == Kind::Unknown)
         .map(|(path, _)| path.display().to_string())
         .collect();
     if !unknown.is_empty() {
-        bail!("not a firmware image: {}", unknown.join(", "));
+        code = ui::failed(&anyhow!("not a firmware image: {}", unknown.join(", ")));
     }
-    Ok(ExitCode::SUCCESS)
+    for (path, error) in unread {
+        code = ui::wrong_usage(&format_args!("cannot read {path}: {error}"));
+    }
+    Ok(code)
 }
 
 fn inspect(path: &Path, inflater: &mut Inflater) -> std::io::Result<Facts> {

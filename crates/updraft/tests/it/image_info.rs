@@ -121,13 +121,44 @@ fn what_is_no_image_is_said_with_its_name() {
     assert!(sheet.contains("  kind          unknown\n"), "{sheet}");
     assert!(sheet.contains("  size          11 bytes\n"), "{sheet}");
 
-    let missing = folder.path().join("missing.bin");
-    let output = updraft(&[&missing]);
-    assert_eq!(output.status.code(), Some(1));
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.starts_with(&format!("updraft: cannot read {}: ", missing.display())), "{error}");
-
     assert_eq!(updraft(&[]).status.code(), Some(2));
+}
+
+#[test]
+fn what_cannot_be_read_hides_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let [missing, sketch, notes] =
+        ["missing.bin", "door.bin", "notes.txt"].map(|name| folder.path().join(name));
+    std::fs::write(&sketch, Esp8266Image::new().build().unwrap()).unwrap();
+    std::fs::write(&notes, "no firmware").unwrap();
+    let names = |files: &[&PathBuf]| {
+        let output = updraft(&files.iter().map(|path| path.as_path()).collect::<Vec<_>>());
+        let [sheets, errors] =
+            [output.stdout, output.stderr].map(|s| String::from_utf8(s).unwrap());
+        let sheets = sheets.split_terminator("\n\n").map(|sheet| sheet.lines().next().unwrap());
+        let sheets = sheets.map(PathBuf::from).collect::<Vec<_>>();
+        let errors = errors.lines().map(str::to_owned).collect::<Vec<_>>();
+        (sheets, errors, output.status.code())
+    };
+    let unread = |path: &Path, why: &str| format!("updraft: cannot read {}: {why}", path.display());
+    let is_missing = unread(&missing, "No such file or directory (os error 2)");
+    let is_folder = unread(folder.path(), "Is a directory (os error 21)");
+    let is_unknown = format!("updraft: not a firmware image: {}", notes.display());
+
+    assert_eq!(names(&[&missing]), (vec![], vec![is_missing.clone()], Some(2)));
+    let expected = (vec![sketch.clone()], vec![is_missing.clone()], Some(2));
+    assert_eq!(names(&[&missing, &sketch]), expected);
+    assert_eq!(names(&[&sketch, &missing]), expected);
+    assert_eq!(
+        names(&[&folder.path().to_owned(), &notes, &missing, &sketch]),
+        (vec![notes.clone(), sketch.clone()], vec![is_unknown, is_folder, is_missing], Some(2))
+    );
+
+    let output = updraft(&[Path::new("--json"), &missing, &sketch]);
+    assert_eq!(output.status.code(), Some(2));
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(facts.as_array().unwrap().len(), 1);
+    assert_eq!(facts[0]["ota"], "sketch");
 }
 
 #[test]
