@@ -3,9 +3,10 @@
 
 mod cache;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::pin::{Pin, pin};
@@ -14,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -108,7 +110,8 @@ impl Delivery {
 
 /// Bytes of a shared image sent before the next connection has its turn.
 const TURN: usize = 256 * 1024;
-/// Bytes read from a file at a time: what a slow download of an uncached image costs in memory.
+/// Bytes read from a file at a time: at first, while the device's speed is not known, and always from
+/// one that is on the disk only.
 const CHUNK: usize = 64 * 1024;
 /// How often the kernel is asked for what arrived while the last bytes are on their way, at first; the
 /// pauses double from there.
@@ -255,7 +258,10 @@ impl<S: Stream> Sending<'_, S> {
                     }
                 }
             };
-            let written = self.patience.wait(write).await?;
+            let written = match self.patience.wait(write).await? {
+                Ok(0) | Err(_) => return Err(Ended::Vanished),
+                Ok(written) => written,
+            };
             *self.sent += written as u64;
             let of_head = written.min(head.len());
             head = &head[of_head..];
@@ -267,8 +273,8 @@ impl<S: Stream> Sending<'_, S> {
         Ok(())
     }
 
-    /// Sends a file chunk by chunk. A chunk goes out only if the file is still what it was after the
-    /// chunk was read, so not one byte of another version does.
+    /// Sends a file piece by piece. A piece goes out only if the file is still what it was after the
+    /// piece was read, so not one byte of another version does.
     async fn file(
         &mut self,
         mut head: &[u8],
@@ -277,37 +283,100 @@ impl<S: Stream> Sending<'_, S> {
         range: Range<u64>,
     ) -> Result<(), Ended> {
         let mut at = range.start;
+        let mut want = CHUNK;
         while at < range.end {
-            let length = usize::try_from(range.end - at).unwrap_or(CHUNK).min(CHUNK);
-            let chunk = read_chunk(Arc::clone(file), stamp, at, length).await?;
-            self.both(head, &chunk).await?;
-            head = &[];
-            at += length as u64;
+            let length = usize::try_from(range.end - at).unwrap_or(TURN);
+            let piece = Piece { file, stamp, at, length: length.min(want) };
+            let written = match self.patience.wait(piece.write(self.stream, head)).await? {
+                Ok(Some(written)) => written,
+                Ok(None) => {
+                    let chunk = read_chunk(Arc::clone(file), stamp, at, length.min(CHUNK)).await?;
+                    self.both(head, &chunk).await?;
+                    head = &[];
+                    at += chunk.len() as u64;
+                    continue;
+                }
+                Err(ended) => return Err(ended),
+            };
+            *self.sent += written as u64;
+            let of_head = written.min(head.len());
+            head = &head[of_head..];
+            at += (written - of_head) as u64;
+            // A slow device takes little at a time: reading more for it would be in vain.
+            let all_taken = written >= piece.length;
+            want = if all_taken { (want * 2).min(TURN) } else { written.clamp(CHUNK / 4, CHUNK) };
+            if all_taken {
+                tokio::task::yield_now().await;
+            }
         }
         self.both(head, &[]).await
     }
 }
 
+/// A piece of a file that is to be sent next.
+struct Piece<'f> {
+    file: &'f File,
+    stamp: Stamp,
+    at: u64,
+    length: usize,
+}
+
+thread_local! {
+    /// What pieces of files are read into. All connections of a thread share it: a piece that the
+    /// socket does not take is read again when it does.
+    static PIECE: RefCell<Box<[u8]>> = RefCell::new(vec![0; TURN].into());
+}
+
+impl Piece<'_> {
+    /// Writes a head and as much of the piece as the socket takes. `None`: the piece is not in the
+    /// page cache, and reading it would make everybody wait for the disk.
+    async fn write<S: Stream>(&self, stream: &mut S, head: &[u8]) -> Result<Option<usize>, Ended> {
+        poll_fn(|context| {
+            PIECE.with_borrow_mut(|buffer| {
+                let buffer = &mut buffer[..self.length];
+                let read = preadv2(
+                    self.file,
+                    &mut [IoSliceMut::new(buffer)],
+                    self.at,
+                    ReadWriteFlags::NOWAIT,
+                );
+                let piece = match read {
+                    // Some filesystems know no reading without waiting.
+                    Err(Errno::AGAIN | Errno::OPNOTSUPP) => return Poll::Ready(Ok(None)),
+                    Ok(length) if length > 0 => &buffer[..length],
+                    _ => return Poll::Ready(Err(Ended::FileChanged)),
+                };
+                if Stamp::of_file(self.file) != Some(self.stamp) {
+                    return Poll::Ready(Err(Ended::FileChanged));
+                }
+                let slices = [IoSlice::new(head), IoSlice::new(piece)];
+                let slices = if head.is_empty() { &slices[1..] } else { &slices };
+                match ready!(Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
+                    Ok(0) | Err(_) => Poll::Ready(Err(Ended::Vanished)),
+                    Ok(written) => Poll::Ready(Ok(Some(written))),
+                }
+            })
+        })
+        .await
+    }
+}
+
 impl Patience {
     /// Waits for one write. Most are done at once, and cost neither a look at the clock nor a timer.
-    async fn wait(self, write: impl Future<Output = io::Result<usize>>) -> Result<usize, Ended> {
+    async fn wait<T>(self, write: impl Future<Output = T>) -> Result<T, Ended> {
         let mut write = pin!(write);
         let at_once = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
-        let written = match at_once {
-            Poll::Ready(written) => written,
+        match at_once {
+            Poll::Ready(written) => Ok(written),
             Poll::Pending => {
                 let stalled = Instant::now() + self.stall;
                 // Boxed: most connections never wait, and those that do are idle then.
                 match Box::pin(timeout_at(stalled.min(self.deadline), write)).await {
-                    Ok(written) => written,
-                    Err(_) if self.deadline <= stalled => return Err(Ended::TooSlow),
-                    Err(_) => return Err(Ended::Stalled),
+                    Ok(written) => Ok(written),
+                    Err(_) if self.deadline <= stalled => Err(Ended::TooSlow),
+                    Err(_) => Err(Ended::Stalled),
                 }
             }
-        };
-        match written {
-            Ok(0) | Err(_) => Err(Ended::Vanished),
-            Ok(written) => Ok(written),
         }
     }
 }

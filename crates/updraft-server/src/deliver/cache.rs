@@ -1,7 +1,7 @@
 //! Images in memory, shared by every connection that sends them, up to a number of bytes. Whatever is
 //! in here has the digest it is known by: it is checked when it comes in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest;
 
+/// How many missed images are remembered.
+const REMEMBERED: usize = 64;
+
 /// The images in memory.
 #[derive(Debug)]
 pub(crate) struct ImageCache {
@@ -19,6 +22,8 @@ pub(crate) struct ImageCache {
     images: RwLock<Images>,
     /// Counts uses: the image with the lowest number was not asked for the longest.
     uses: AtomicU64,
+    /// Images that were asked for lately and were not here, oldest first.
+    missed: Mutex<VecDeque<digest::Sha256>>,
     /// Held while an image is read, so that a crowd asking for it reads it once.
     loading: Mutex<()>,
 }
@@ -42,6 +47,7 @@ impl ImageCache {
             limit,
             images: RwLock::default(),
             uses: AtomicU64::new(0),
+            missed: Mutex::default(),
             loading: Mutex::default(),
         }
     }
@@ -54,10 +60,12 @@ impl ImageCache {
         Some(cached.image.clone())
     }
 
-    /// Takes in an image of `size` bytes from its file. `None` if there is no room for it (images
-    /// being sent keep theirs), or if the file does not hold what it should.
+    /// Takes in an image of `size` bytes from its file, if it was missed before not long ago: with more
+    /// images in use than there is room for, taking in every one would only drive out the others.
+    /// `None` if it is not taken in, if there is no room for it (images being sent keep theirs), or if
+    /// the file does not hold what it should.
     pub(crate) fn load(&self, sha256: &digest::Sha256, size: u64, file: &File) -> Option<Bytes> {
-        if size > self.limit {
+        if size > self.limit || !self.was_missed(sha256) {
             return None;
         }
         let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,6 +86,19 @@ impl ImageCache {
         images.bytes += size;
         images.by_sha256.insert(*sha256, Cached { image: image.clone(), used });
         Some(image)
+    }
+
+    /// Whether an image was missed lately. If not, it is remembered as missed now.
+    fn was_missed(&self, sha256: &digest::Sha256) -> bool {
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        if missed.contains(sha256) {
+            return true;
+        }
+        if missed.len() >= REMEMBERED {
+            missed.pop_front();
+        }
+        missed.push_back(*sha256);
+        false
     }
 
     /// Drops what was not asked for the longest until `size` bytes fit. An image that is being sent
@@ -123,15 +144,30 @@ mod tests {
         (digest::Digest(Sha256::digest(content).into()), file)
     }
 
+    /// Asks twice: the first time only leaves a memory.
+    fn load(cache: &ImageCache, sha256: &digest::Sha256, size: u64, file: &File) -> Option<Bytes> {
+        let first = cache.load(sha256, size, file);
+        first.or_else(|| cache.load(sha256, size, file))
+    }
+
+    #[test]
+    fn an_image_is_taken_in_the_second_time_it_is_missed() {
+        let cache = ImageCache::new(10);
+        let (sha256, file) = file(b"aaaa");
+        assert!(cache.load(&sha256, 4, &file).is_none());
+        assert!(cache.load(&sha256, 4, &file).is_some());
+        assert!(cache.get(&sha256).is_some());
+    }
+
     #[test]
     fn what_was_not_asked_for_the_longest_makes_room() {
         let cache = ImageCache::new(10);
         let images: Vec<_> = [b"aaaa", b"bbbb", b"cccc"].iter().map(|c| file(*c)).collect();
         for (sha256, file) in &images[..2] {
-            assert!(cache.load(sha256, 4, file).is_some());
+            assert!(load(&cache, sha256, 4, file).is_some());
         }
         assert!(cache.get(&images[0].0).is_some());
-        assert!(cache.load(&images[2].0, 4, &images[2].1).is_some());
+        assert!(load(&cache, &images[2].0, 4, &images[2].1).is_some());
         assert!(cache.get(&images[0].0).is_some());
         assert!(cache.get(&images[1].0).is_none());
     }
@@ -140,10 +176,10 @@ mod tests {
     fn an_image_being_sent_keeps_its_place() {
         let cache = ImageCache::new(6);
         let ((first, first_file), (second, second_file)) = (file(b"aaaa"), file(b"bbbb"));
-        let sending = cache.load(&first, 4, &first_file);
-        assert!(cache.load(&second, 4, &second_file).is_none());
+        let sending = load(&cache, &first, 4, &first_file);
+        assert!(load(&cache, &second, 4, &second_file).is_none());
         drop(sending);
-        assert!(cache.load(&second, 4, &second_file).is_some());
+        assert!(load(&cache, &second, 4, &second_file).is_some());
     }
 
     #[test]
@@ -151,8 +187,8 @@ mod tests {
         let cache = ImageCache::new(10);
         let (sha256, _) = file(b"aaaa");
         let (_, other) = file(b"bbbb");
-        assert!(cache.load(&sha256, 4, &other).is_none());
-        assert!(cache.load(&sha256, 11, &other).is_none());
+        assert!(load(&cache, &sha256, 4, &other).is_none());
+        assert!(load(&cache, &sha256, 11, &other).is_none());
         assert!(cache.get(&sha256).is_none());
     }
 }
