@@ -15,23 +15,32 @@ fn one_byte_at_a_time_is_the_same_as_all_at_once() {
     }
 }
 
+/// Lengths at which to cut `file`: all near its ends, the borders of its parts and of the sectors of
+/// a flash, some between.
+fn stumps(file: &[u8]) -> impl Iterator<Item = usize> {
+    let facts = inspect(file);
+    let mut borders = vec![0, file.len(), usize::try_from(facts.sizes.payload).unwrap()];
+    borders.extend((0..file.len()).step_by(4096));
+    for segment in facts.segments.iter().filter(|_| facts.gzip.is_none()) {
+        let start = usize::try_from(segment.offset).unwrap();
+        borders.extend([start, start + usize::try_from(segment.length).unwrap()]);
+    }
+    let step = file.len().div_ceil(150);
+    let near = move |length: usize| borders.iter().any(|&border| length.abs_diff(border) <= 48);
+    (0..file.len()).filter(move |&length| length % step == 0 || near(length))
+}
+
 #[test]
 fn no_stump_of_a_file_is_fit_for_the_air() {
     for (name, file) in files::all() {
-        // All of them near the ends and at the borders of parts, some between.
-        let step = (file.len() / 400).max(1);
-        let near = |length: usize| length < 600 || file.len() - length < 600;
-        for length in (0..file.len()).filter(|&n| n % step == 0 || near(n) || n % 4096 < 33) {
+        // What is behind a whole image is not needed to run it.
+        let whole = match name {
+            "signed sketch" => files::sketch().len(),
+            "signed gzip" => gzip(&files::sketch()).len(),
+            _ => file.len(),
+        };
+        for length in stumps(&file).filter(|&length| length != whole) {
             let facts = inspect(&file[..length]);
-            // What is behind a whole image is not needed to run it.
-            let whole = match name {
-                "signed sketch" => length == files::sketch().len(),
-                "signed gzip" => length == gzip(&files::sketch()).len(),
-                _ => false,
-            };
-            if whole {
-                continue;
-            }
             assert!(facts.ota().is_err(), "{name}, {length} of {} bytes", file.len());
         }
     }
