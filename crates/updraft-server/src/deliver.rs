@@ -123,7 +123,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// this connection.
 pub(crate) async fn send<S: Stream>(
     stream: &mut S,
-    head: &[u8],
+    head: Bytes,
     body: &Body,
     limits: &DeliveryConfig,
     started: Instant,
@@ -247,11 +247,11 @@ struct Patience {
 impl<S: Stream> Sending<'_, S> {
     /// Sends head and body from memory, starting with both in one write: an ESP32 looks for the first
     /// body byte only once.
-    async fn both(&mut self, mut head: &[u8], mut body: &[u8]) -> Result<(), Ended> {
+    async fn both(&mut self, mut head: Bytes, mut body: &[u8]) -> Result<(), Ended> {
         while !head.is_empty() || !body.is_empty() {
             let turn = &body[..body.len().min(TURN)];
             let write = async {
-                match (head, turn) {
+                match (&*head, turn) {
                     (one, []) | ([], one) => self.stream.write(one).await,
                     (head, turn) => {
                         self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(turn)]).await
@@ -263,8 +263,7 @@ impl<S: Stream> Sending<'_, S> {
                 Ok(written) => written,
             };
             *self.sent += written as u64;
-            let of_head = written.min(head.len());
-            head = &head[of_head..];
+            let of_head = take_off(&mut head, written);
             body = &body[written - of_head..];
             if written >= TURN {
                 tokio::task::yield_now().await;
@@ -277,7 +276,7 @@ impl<S: Stream> Sending<'_, S> {
     /// piece was read, so not one byte of another version does.
     async fn file(
         &mut self,
-        mut head: &[u8],
+        mut head: Bytes,
         file: &Arc<File>,
         stamp: Stamp,
         range: Range<u64>,
@@ -287,20 +286,18 @@ impl<S: Stream> Sending<'_, S> {
         while at < range.end {
             let length = usize::try_from(range.end - at).unwrap_or(TURN);
             let piece = Piece { file, stamp, at, length: length.min(want) };
-            let written = match self.patience.wait(piece.write(self.stream, head)).await? {
+            let written = match self.patience.wait(piece.write(self.stream, &head)).await? {
                 Ok(Some(written)) => written,
                 Ok(None) => {
                     let chunk = read_chunk(Arc::clone(file), stamp, at, length.min(CHUNK)).await?;
-                    self.both(head, &chunk).await?;
-                    head = &[];
+                    self.both(std::mem::take(&mut head), &chunk).await?;
                     at += chunk.len() as u64;
                     continue;
                 }
                 Err(ended) => return Err(ended),
             };
             *self.sent += written as u64;
-            let of_head = written.min(head.len());
-            head = &head[of_head..];
+            let of_head = take_off(&mut head, written);
             at += (written - of_head) as u64;
             // A slow device takes little at a time: reading more for it would be in vain.
             let all_taken = written >= piece.length;
@@ -311,6 +308,14 @@ impl<S: Stream> Sending<'_, S> {
         }
         self.both(head, &[]).await
     }
+}
+
+/// Takes the first of `written` bytes off a head, and lets go of its memory once all of it is sent. How
+/// many bytes that were.
+fn take_off(head: &mut Bytes, written: usize) -> usize {
+    let of_head = written.min(head.len());
+    *head = if of_head < head.len() { head.slice(of_head..) } else { Bytes::new() };
+    of_head
 }
 
 /// A piece of a file that is to be sent next.

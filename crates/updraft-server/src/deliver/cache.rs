@@ -60,12 +60,17 @@ impl ImageCache {
         Some(cached.image.clone())
     }
 
+    /// Whether an image of `size` bytes that is not in memory is worth being taken in. Others have to
+    /// make room only for one that was missed before not long ago: with more images in use than there
+    /// is room for, taking in every one would only drive out the others.
+    pub(crate) fn takes_in(&self, sha256: &digest::Sha256, size: u64) -> bool {
+        size <= self.limit && (self.has_room(size) || self.was_missed(sha256))
+    }
+
     /// Takes in an image of `size` bytes from its file. `None` if there is no room for it (images
-    /// being sent keep theirs), or if the file does not hold what it should. Others have to make room
-    /// only for an image that was missed before not long ago: with more images in use than there is
-    /// room for, taking in every one would only drive out the others.
+    /// being sent keep theirs), or if the file does not hold what it should.
     pub(crate) fn load(&self, sha256: &digest::Sha256, size: u64, file: &File) -> Option<Bytes> {
-        if size > self.limit || (!self.has_room(size) && !self.was_missed(sha256)) {
+        if size > self.limit {
             return None;
         }
         let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,21 +154,15 @@ mod tests {
         (digest::Digest(Sha256::digest(content).into()), file)
     }
 
-    /// Asks twice: the first time may only leave a memory.
-    fn load(cache: &ImageCache, sha256: &digest::Sha256, size: u64, file: &File) -> Option<Bytes> {
-        let first = cache.load(sha256, size, file);
-        first.or_else(|| cache.load(sha256, size, file))
-    }
-
     #[test]
     fn others_make_room_for_what_is_missed_twice() {
         let cache = ImageCache::new(4);
-        let ((first, first_file), (second, second_file)) = (file(b"aaaa"), file(b"bbbb"));
+        let ((first, first_file), (second, _)) = (file(b"aaaa"), file(b"bbbb"));
+        assert!(cache.takes_in(&first, 4));
         assert!(cache.load(&first, 4, &first_file).is_some());
-        assert!(cache.load(&second, 4, &second_file).is_none());
-        assert!(cache.get(&first).is_some());
-        assert!(cache.load(&second, 4, &second_file).is_some());
-        assert!(cache.get(&first).is_none());
+        assert!(!cache.takes_in(&second, 4));
+        assert!(cache.takes_in(&second, 4));
+        assert!(!cache.takes_in(&second, 5));
     }
 
     #[test]
@@ -171,10 +170,10 @@ mod tests {
         let cache = ImageCache::new(10);
         let images: Vec<_> = [b"aaaa", b"bbbb", b"cccc"].iter().map(|c| file(*c)).collect();
         for (sha256, file) in &images[..2] {
-            assert!(load(&cache, sha256, 4, file).is_some());
+            assert!(cache.load(sha256, 4, file).is_some());
         }
         assert!(cache.get(&images[0].0).is_some());
-        assert!(load(&cache, &images[2].0, 4, &images[2].1).is_some());
+        assert!(cache.load(&images[2].0, 4, &images[2].1).is_some());
         assert!(cache.get(&images[0].0).is_some());
         assert!(cache.get(&images[1].0).is_none());
     }
@@ -183,10 +182,10 @@ mod tests {
     fn an_image_being_sent_keeps_its_place() {
         let cache = ImageCache::new(6);
         let ((first, first_file), (second, second_file)) = (file(b"aaaa"), file(b"bbbb"));
-        let sending = load(&cache, &first, 4, &first_file);
-        assert!(load(&cache, &second, 4, &second_file).is_none());
+        let sending = cache.load(&first, 4, &first_file);
+        assert!(cache.load(&second, 4, &second_file).is_none());
         drop(sending);
-        assert!(load(&cache, &second, 4, &second_file).is_some());
+        assert!(cache.load(&second, 4, &second_file).is_some());
     }
 
     #[test]
@@ -194,8 +193,8 @@ mod tests {
         let cache = ImageCache::new(10);
         let (sha256, _) = file(b"aaaa");
         let (_, other) = file(b"bbbb");
-        assert!(load(&cache, &sha256, 4, &other).is_none());
-        assert!(load(&cache, &sha256, 11, &other).is_none());
+        assert!(cache.load(&sha256, 4, &other).is_none());
+        assert!(cache.load(&sha256, 11, &other).is_none());
         assert!(cache.get(&sha256).is_none());
     }
 }

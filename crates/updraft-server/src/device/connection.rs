@@ -159,7 +159,7 @@ struct Connection<'a> {
     /// Bytes sent on this connection.
     sent: u64,
     /// An image that was sent, and perhaps has not arrived yet.
-    unsettled: Option<Unsettled>,
+    unsettled: Option<Box<Unsettled>>,
 }
 
 /// An image sent on a connection that stays open: how much of it arrived shows with what comes next.
@@ -286,7 +286,8 @@ impl Connection<'_> {
         let keep_alive = keep_alive && !reply.answer.close;
         let head_only = request.framing.method == Method::Head;
         let before = self.sent;
-        let (head, sent) = self.send(stream, &reply.answer, head_only, keep_alive, started).await;
+        let (head, sent) =
+            self.send(stream, &mut reply.answer, head_only, keep_alive, started).await;
         // From here on the image is the kernel's: its memory and the device's place are free.
         let body = std::mem::replace(&mut reply.answer.body, Body::Empty);
         let length = if head_only { 0 } else { body.len() };
@@ -309,7 +310,7 @@ impl Connection<'_> {
             }
             Ok(()) if keep_alive => {
                 let took = started.elapsed();
-                self.unsettled = Some(Unsettled { request, reply, wire, took });
+                self.unsettled = Some(Box::new(Unsettled { request, reply, wire, took }));
             }
             Ok(()) => {
                 let outcome = Box::pin(deliver::finish(stream, wire, limits, started)).await;
@@ -321,14 +322,16 @@ impl Connection<'_> {
 
     /// Settles what became of the image sent last, now that something came after it.
     fn settle<S: Stream>(&mut self, stream: &S) {
-        if let Some(Unsettled { request, reply, wire, took }) = self.unsettled.take() {
+        if let Some(unsettled) = self.unsettled.take() {
+            let Unsettled { request, reply, wire, took } = *unsettled;
             log::request(&request, &reply, deliver::arrived(stream, wire), took);
         }
     }
 
     /// Settles the same when nothing will come any more: a device may still be taking the last bytes.
     async fn finish<S: Stream>(&mut self, stream: &mut S) {
-        if let Some(Unsettled { request, reply, wire, took }) = self.unsettled.take() {
+        if let Some(unsettled) = self.unsettled.take() {
+            let Unsettled { request, reply, wire, took } = *unsettled;
             let started = Instant::now();
             let mut outcome = deliver::arrived(stream, wire);
             if outcome.ended != Ended::Delivered {
@@ -348,7 +351,7 @@ impl Connection<'_> {
         };
         log::refused(self.peer, status.code(), error);
         let started = Instant::now();
-        if self.send(stream, &Answer::empty(status), false, false, started).await.1.is_ok() {
+        if self.send(stream, &mut Answer::empty(status), false, false, started).await.1.is_ok() {
             let wire = OnTheWire { start: self.sent, length: 0 };
             deliver::finish(stream, wire, &self.app.delivery, started).await;
         }
@@ -358,17 +361,20 @@ impl Connection<'_> {
     async fn send<S: Stream>(
         &mut self,
         stream: &mut S,
-        answer: &Answer,
+        answer: &mut Answer,
         head_only: bool,
         keep_alive: bool,
         started: Instant,
     ) -> (u64, Result<(), Ended>) {
         let mut head = Vec::with_capacity(256);
         self.app.date(|date| answer.write_head(&mut head, keep_alive, date));
+        // They are in the head now, and a slow download need not keep them.
+        answer.fields = Vec::new();
+        let length = head.len() as u64;
         let body = if head_only { &Body::Empty } else { &answer.body };
-        let sent =
-            deliver::send(stream, &head, body, &self.app.delivery, started, &mut self.sent).await;
-        (head.len() as u64, sent)
+        let limits = &self.app.delivery;
+        let sent = deliver::send(stream, head.into(), body, limits, started, &mut self.sent).await;
+        (length, sent)
     }
 }
 

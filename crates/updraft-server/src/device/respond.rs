@@ -179,19 +179,24 @@ fn deliver(
     let (source, place) = if request.framing.method == Method::Head {
         (Source::HeadOnly, None)
     } else {
-        let source = match app.images.get(&entry.image.sha256) {
+        let sha256 = &entry.image.sha256;
+        let source = match app.images.get(sha256) {
             Some(image) => Source::Memory(image),
-            None if effort == Effort::Quick => return None,
-            None => match app.catalog.open_entry(entry) {
-                Some(file) => match app.images.load(&entry.image.sha256, size, &file) {
-                    Some(image) => Source::Memory(image),
-                    None => Source::File(Arc::new(file), entry.stamp),
-                },
-                None => {
+            None => {
+                let takes_in = app.images.takes_in(sha256, size);
+                if takes_in && effort == Effort::Quick {
+                    return None;
+                }
+                let Some(file) = app.catalog.open_entry(entry) else {
                     let answer = Answer::empty(Status::NotFound);
                     return Some(Reply::new(answer, "the file just changed"));
+                };
+                let image = takes_in.then(|| app.images.load(sha256, size, &file)).flatten();
+                match image {
+                    Some(image) => Source::Memory(image),
+                    None => Source::File(Arc::new(file), entry.stamp),
                 }
-            },
+            }
         };
         match app.limits.download(check_in.device) {
             Ok(place) => (source, Some(place)),
