@@ -202,7 +202,7 @@ impl Default for DeliveryConfig {
             stall: Span::seconds(60),
             at_least: Span::seconds(600),
             slowest: ByteSize(2 << 10),
-            socket_buffer: ByteSize(128 << 10),
+            socket_buffer: ByteSize(64 << 10),
         }
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::digest;
 
 /// How many missed images are remembered.
-const REMEMBERED: usize = 64;
+const REMEMBERED: usize = 16;
 
 /// The images in memory.
 #[derive(Debug)]
