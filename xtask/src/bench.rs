@@ -21,6 +21,7 @@ use clap::ValueEnum as _;
 use crate::shell::root;
 use crate::ui;
 use load::sys;
+pub(crate) use peers::build;
 use peers::{Peer, Peers};
 use report::Results;
 use rounds::{Rounds, Rule};
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut needed: Vec<Peer> = workloads.iter().flat_map(|one| one.peers()).copied().collect();
     needed.retain(|peer| *peer != Peer::UpdateServer || args.updateserver.is_some());
     let versions = peers::versions(&needed)?;
-    let program = peers::build()?;
+    let program = build()?;
 
     sys::notice_interrupts();
     let temp = tempfile::Builder::new().prefix("updraft-bench-").tempdir()?;

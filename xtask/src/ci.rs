@@ -5,7 +5,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::shell::{self, command};
-use crate::{fuzz, nostd, python, test, tidy, ui};
+use crate::{count, fuzz, nostd, python, test, tidy, ui};
 
 /// Which steps to run.
 #[derive(clap::Args)]
@@ -31,6 +31,8 @@ enum Step {
     Nostd,
     /// All tests.
     Test,
+    /// The instructions of a check.
+    Count,
 }
 
 /// The command.
@@ -68,6 +70,7 @@ impl Step {
             }
             Self::Nostd => nostd::run(),
             Self::Test => test::all("ci"),
+            Self::Count => count::run(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod count;
 mod debian;
 mod example;
 mod fuzz;
@@ -33,6 +34,8 @@ enum Chore {
     Example,
     /// Fuzz one target, or each in turn.
     Fuzz(fuzz::Args),
+    /// Count the instructions of a check, and hold them to a budget.
+    Count,
     /// Measure the server beside nginx, PHP and `updateserver.py`.
     Bench(bench::Args),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Nostd => nostd::run(),
         Chore::Example => example::run(),
         Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Count => count::run(),
         Chore::Bench(args) => bench::run(&args),
     };
     match done {

@@ -257,7 +257,10 @@ fn socket(address: SocketAddr, sharing: Sharing, config: &Config) -> io::Result<
     socket.set_send_buffer_size(config.delivery.socket_buffer.as_usize())?;
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    // The one that only tells would take a device's connection and drop it.
+    if sharing == Sharing::Shared {
+        socket.listen(BACKLOG)?;
+    }
     Ok(socket.into())
 }
 

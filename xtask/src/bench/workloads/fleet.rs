@@ -96,8 +96,9 @@ fn trial(
         (Figure::ServerCpus, usage.server),
         (Figure::LoadCpus, usage.load),
     ]);
-    say(peer, &outcome, &figures, usage.others, peak.connections);
-    Ok(Trial { others: usage.others, figures })
+    let others = (usage.others - usage.interrupts).max(0.0);
+    say(peer, &outcome, &figures, others, peak.connections);
+    Ok(Trial { others, figures })
 }
 
 /// The most that was seen.
