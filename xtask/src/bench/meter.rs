@@ -16,9 +16,6 @@ pub(crate) struct Usage {
     pub(crate) load: f64,
     /// By everybody else, the machine's host included.
     pub(crate) others: f64,
-    /// By the kernel's interrupts. With thousands of connections most of this is their packets, which
-    /// it charges to nobody.
-    pub(crate) interrupts: f64,
 }
 
 /// A measurement that has begun.
@@ -44,8 +41,7 @@ impl<'a> Meter<'a> {
         let load = cpus(self.before.load, after.load);
         let idle = cpus(self.before.idle, after.idle);
         let others = (after.cores - idle - server - load).max(0.0);
-        let interrupts = cpus(self.before.interrupts, after.interrupts);
-        Ok(Usage { time, server, load, others, interrupts })
+        Ok(Usage { time, server, load, others })
     }
 }
 
@@ -54,7 +50,6 @@ struct Reading {
     load: Duration,
     /// Of all cores together.
     idle: Duration,
-    interrupts: Duration,
     cores: f64,
 }
 
@@ -64,19 +59,17 @@ impl Reading {
         Ok(Self {
             server: server.iter().map(|pid| sys::process_cpu(*pid)).sum::<Result<_, _>>()?,
             load: sys::process_cpu(std::process::id())?,
-            idle: spent(&stat, 3).context("/proc/stat")?,
-            interrupts: spent(&stat, 5).context("/proc/stat")?,
+            idle: idle(&stat).context("/proc/stat")?,
             cores: figure(cores(&stat) as u64),
         })
     }
 }
 
-/// Time that all cores together spent in two neighbouring states of `/proc/stat` (proc(5)): from the
-/// fourth field on without anything to do, which the kernel keeps exactly; from the sixth in hard and
-/// soft interrupts, in ticks.
-fn spent(stat: &str, field: usize) -> Option<Duration> {
-    // user nice system idle iowait irq softirq ..., in 1/100 s.
-    let mut fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().skip(field);
+/// Time that all cores together had nothing to do, from `/proc/stat`: the kernel keeps this exactly,
+/// the busy time only in ticks (proc(5)).
+fn idle(stat: &str) -> Option<Duration> {
+    // user nice system idle iowait ..., in 1/100 s.
+    let mut fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().skip(3);
     let mut next = || -> Option<u64> { fields.next()?.parse().ok() };
     Some(Duration::from_millis((next()? + next()?) * 10))
 }
@@ -149,8 +142,8 @@ mod tests {
     #[test]
     fn proc_is_read() {
         let stat = "cpu  228559 17 49268 656055 4434 0 1673 260 0 0\ncpu0 1 2 3 4\n";
-        assert_eq!(spent(stat, 3), Some(Duration::from_millis(6_604_890)));
-        assert_eq!(spent("intr 1", 3), None);
+        assert_eq!(idle(stat), Some(Duration::from_millis(6_604_890)));
+        assert_eq!(idle("intr 1"), None);
         assert_eq!(cores(stat), 1);
         assert_eq!(parent("17 (a) b) S 5 17 17 0"), Some(5));
         let sockstat = "sockets: used 9\nTCP: inuse 5 orphan 0 tw 3 alloc 8 mem 12\nUDP: inuse 1\n";

@@ -96,9 +96,8 @@ fn trial(
         (Figure::ServerCpus, usage.server),
         (Figure::LoadCpus, usage.load),
     ]);
-    let others = (usage.others - usage.interrupts).max(0.0);
-    say(peer, &outcome, &figures, others, peak.connections);
-    Ok(Trial { others, figures })
+    say(peer, &outcome, &figures, usage.others, peak.connections);
+    Ok(Trial { others: usage.others, figures })
 }
 
 /// The most that was seen.
