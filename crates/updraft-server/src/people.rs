@@ -26,7 +26,7 @@ use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::respond;
 use crate::device::stream::Stream;
 use crate::http::head::Header;
-use crate::http::{Answer, BadHead, Body as AnswerBody, Method, RequestHead, Status, Version};
+use crate::http::{Answer, Body as AnswerBody, Method, RequestHead, Status, Version};
 use crate::people::patience::Patience;
 use crate::people::rewind::Rewind;
 use crate::stop::Stop;
@@ -105,10 +105,7 @@ async fn answer(
         }
         Ok(Sorted::Device(request)) => Ok(answer_device(app, request, started).await),
         Err(error) => {
-            let status = match error {
-                BadHead::TooLarge => Status::HeadTooLarge,
-                _ => Status::BadRequest,
-            };
+            let status = Status::from(error);
             log::refused(peer, status.code(), error);
             Ok(convert(Answer::empty(status).closing()))
         }

@@ -345,10 +345,7 @@ impl Connection<'_> {
     /// Refuses what is no request that can be answered, and ends the connection. The client may still
     /// be sending: closing at once would take the answer away from it.
     async fn refuse<S: Stream>(&mut self, stream: &mut S, error: BadHead) {
-        let status = match error {
-            BadHead::TooLarge => Status::HeadTooLarge,
-            _ => Status::BadRequest,
-        };
+        let status = Status::from(error);
         log::refused(self.peer, status.code(), error);
         let started = Instant::now();
         if self.send(stream, &mut Answer::empty(status), false, false, started).await.1.is_ok() {

@@ -80,7 +80,11 @@ fn respond_list(
     match app.catalog.list(&folder, effort) {
         Found::NeedsDisk => None,
         Found::Known(listing) => {
-            Some(Reply::new(autoconnect::list(listing.json.clone()), "listed"))
+            let why: Cow<'static, str> = match folder.as_str() {
+                "" => "listed".into(),
+                name => format!("listed {}", name.escape_debug()).into(),
+            };
+            Some(Reply::new(autoconnect::list(listing.json.clone()), why))
         }
         Found::Absent(Absent::NeverServed) => {
             refused(Status::Forbidden, "the folder is not part of the catalog".into())

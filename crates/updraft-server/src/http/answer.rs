@@ -5,7 +5,7 @@ use std::io::Write as _;
 use bytes::Bytes;
 
 use crate::deliver::Delivery;
-use crate::http::Method;
+use crate::http::{BadHead, Method};
 
 /// A status that an update client tells apart, and the few that only tools see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,15 @@ impl Status {
             Self::HeadTooLarge => (431, "431 Request Header Fields Too Large"),
             Self::NotImplemented => (501, "501 Not Implemented"),
             Self::InternalError => (500, "500 Internal Server Error"),
+        }
+    }
+}
+
+impl From<BadHead> for Status {
+    fn from(bad: BadHead) -> Self {
+        match bad {
+            BadHead::TooLarge => Self::HeadTooLarge,
+            BadHead::Syntax | BadHead::Conflict | BadHead::Body => Self::BadRequest,
         }
     }
 }

@@ -262,3 +262,10 @@ fn what_is_served_can_be_configured() {
     assert_eq!(server.get("/a.bin", ESP8266).status, 404);
     assert_eq!(server.get("/b.fw", ESP8266).status, 200);
 }
+
+#[test]
+fn the_log_names_the_folder_that_was_listed() {
+    let server = setup().file("fw/door.bin", images::sketch(1)).start();
+    assert_eq!(server.get("/_catalog?op=list&path=./fw/", "").status, 200);
+    server.logged(|line| line["message"] == "client asked /_catalog: 200, listed fw");
+}
