@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{Config, DeliveryConfig, LimitsConfig};
@@ -34,20 +36,24 @@ impl App {
         }
     }
 
-    /// Calls `with` with the value of a `Date` header: written once a second on each thread.
-    pub(crate) fn date<T>(&self, with: impl FnOnce(&str) -> T) -> T {
-        thread_local! {
-            static DATE: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
-        }
-        let now = self.clock.now();
-        DATE.with_borrow_mut(|(second, text)| {
-            if *second != now.as_second() {
-                *second = now.as_second();
-                *text = jiff::fmt::rfc2822::DateTimePrinter::new()
-                    .timestamp_to_rfc9110_string(&now)
-                    .unwrap_or_default();
-            }
-            with(text)
-        })
+    /// The time of day. Taken once for each request: what is decided and said of it then agrees.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
+}
+
+/// Calls `with` with the value of a `Date` header: written once a second on each thread.
+pub(crate) fn date<T>(now: Timestamp, with: impl FnOnce(&str) -> T) -> T {
+    thread_local! {
+        static DATE: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    DATE.with_borrow_mut(|(second, text)| {
+        if *second != now.as_second() {
+            *second = now.as_second();
+            *text = jiff::fmt::rfc2822::DateTimePrinter::new()
+                .timestamp_to_rfc9110_string(&now)
+                .unwrap_or_default();
+        }
+        with(text)
+    })
 }

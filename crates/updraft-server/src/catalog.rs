@@ -164,12 +164,16 @@ impl Catalog {
         self.clock.zone()
     }
 
-    /// The complete file of that name, as it is now.
-    pub(crate) fn file(&self, path: &CatalogPath, effort: Effort) -> Found<Arc<Entry>> {
+    /// The complete file of that name, as it is `now`.
+    pub(crate) fn file(
+        &self,
+        path: &CatalogPath,
+        now: Timestamp,
+        effort: Effort,
+    ) -> Found<Arc<Entry>> {
         if !self.rules.serves(path.name()) {
             return Found::Absent(Absent::NeverServed);
         }
-        let now = self.clock.now();
         let known = self.read_index().get(path);
         if let Some(entry) = known.as_ref().filter(|entry| self.was_just_seen(entry, now)) {
             return Found::Known(Arc::clone(entry));
@@ -191,7 +195,7 @@ impl Catalog {
         }
         match self.folder.real_path(path) {
             Ok(real) if real == *path => {}
-            Ok(real) => return self.alias(path, &real, stamp),
+            Ok(real) => return self.alias(path, &real, stamp, now),
             Err(unserved) => return Found::Absent(unserved.into()),
         }
         let _inspecting = self.inspecting.lock(path);
@@ -204,9 +208,20 @@ impl Catalog {
         }
     }
 
+    /// The same for those who ask on nobody's behalf, and may wait.
+    fn file_now(&self, path: &CatalogPath) -> Found<Arc<Entry>> {
+        self.file(path, self.clock.now(), Effort::Disk)
+    }
+
     /// The file of that name, which a link gives to the file at `real`.
-    fn alias(&self, path: &CatalogPath, real: &CatalogPath, stamp: Stamp) -> Found<Arc<Entry>> {
-        let target = match self.file(real, Effort::Disk) {
+    fn alias(
+        &self,
+        path: &CatalogPath,
+        real: &CatalogPath,
+        stamp: Stamp,
+        now: Timestamp,
+    ) -> Found<Arc<Entry>> {
+        let target = match self.file(real, now, Effort::Disk) {
             Found::Known(target) if target.stamp == stamp => target,
             // Exchanged meanwhile.
             Found::Known(_) => return Found::Absent(Absent::Settling),
@@ -333,7 +348,7 @@ impl Catalog {
                 entry.seen.store(i64::MIN, Ordering::Relaxed);
             }
         }
-        self.file(path, Effort::Disk);
+        self.file_now(path);
     }
 
     /// Keeps what was found out since the last time; forgets files that are gone.

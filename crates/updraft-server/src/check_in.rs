@@ -2,11 +2,10 @@
 //! words for them were.
 
 use std::fmt;
-use std::str::FromStr;
 
 use updraft_core::Family;
 
-use crate::digest::{Md5, Sha256};
+use crate::digest::{Digest, Md5, Sha256};
 
 /// What a device said of itself. Numbers are as reported: a device may be wrong, or lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,20 +55,19 @@ pub(crate) enum DeviceId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Mac([u8; 6]);
 
-/// A text that names no single device's MAC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the MAC address of a device")]
-pub(crate) struct NotAMac;
-
-impl FromStr for Mac {
-    type Err = NotAMac;
-
-    /// Reads six hex pairs of either case, with `:`, `-` or nothing between them.
-    fn from_str(text: &str) -> Result<Self, NotAMac> {
-        let digits: String = text.chars().filter(|c| !matches!(c, ':' | '-')).collect();
-        let mac = crate::digest::Digest::<6>::from_hex(digits.as_bytes()).map_err(|_| NotAMac)?.0;
+impl Mac {
+    /// Reads six hex pairs of either case, with `:`, `-` or nothing between them. `None` if that is no
+    /// single device's MAC.
+    pub(crate) fn read(text: &[u8]) -> Option<Self> {
+        let mut digits = [0; 12];
+        let mut count = 0;
+        for &byte in text.iter().filter(|byte| !matches!(byte, b':' | b'-')) {
+            *digits.get_mut(count)? = byte;
+            count += 1;
+        }
+        let mac = Digest::<6>::from_hex(&digits[..count]).ok()?.0;
         // Bit 0 of the first byte: group address (IEEE 802).
-        if mac == [0; 6] || mac[0] & 1 == 1 { Err(NotAMac) } else { Ok(Self(mac)) }
+        (mac != [0; 6] && mac[0] & 1 == 0).then_some(Self(mac))
     }
 }
 
@@ -99,14 +97,14 @@ mod tests {
     #[test]
     fn macs_are_brought_to_one_form() {
         for text in ["5c:cf:7f:b1:e0:42", "5C-CF-7F-B1-E0-42", "5CCF7FB1E042"] {
-            assert_eq!(text.parse::<Mac>().unwrap().to_string(), "5C:CF:7F:B1:E0:42");
+            assert_eq!(Mac::read(text.as_bytes()).unwrap().to_string(), "5C:CF:7F:B1:E0:42");
         }
     }
 
     #[test]
     fn what_names_no_single_device_is_no_identity() {
         for text in ["", "00:00:00:00:00:00", "FF:FF:FF:FF:FF:FF", "01:00:5E:00:00:01", "5C:CF"] {
-            assert!(text.parse::<Mac>().is_err(), "{text}");
+            assert_eq!(Mac::read(text.as_bytes()), None, "{text}");
         }
     }
 }

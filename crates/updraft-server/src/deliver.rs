@@ -119,12 +119,22 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How long a connection stays open for the peer to close it once it has everything.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
+/// What comes after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The next request.
+    GoOn,
+    /// The end of the connection, at once.
+    Close,
+}
+
 /// Sends a head and its body, counting the time from `started`. `sent` counts the bytes written to
 /// this connection.
 pub(crate) async fn send<S: Stream>(
     stream: &mut S,
     head: Bytes,
     body: &Body,
+    then: Then,
     limits: &DeliveryConfig,
     started: Instant,
     sent: &mut u64,
@@ -134,13 +144,13 @@ pub(crate) async fn send<S: Stream>(
     let mut sending = Sending { stream, patience, sent };
     let result = match body {
         Body::Image(Delivery { source: Source::HeadOnly, .. }) | Body::Empty => {
-            sending.both(head, &[]).await
+            sending.both(head, &[], then).await
         }
-        Body::Text(text) => sending.both(head, text.as_bytes()).await,
-        Body::Bytes(bytes) => sending.both(head, bytes).await,
+        Body::Text(text) => sending.both(head, text.as_bytes(), then).await,
+        Body::Bytes(bytes) => sending.both(head, bytes, then).await,
         Body::Image(Delivery { source: Source::Memory(image), range, .. }) => {
             match part(image, range) {
-                Some(part) => sending.both(head, part).await,
+                Some(part) => sending.both(head, part, then).await,
                 None => Err(Ended::FileChanged),
             }
         }
@@ -247,17 +257,20 @@ struct Patience {
 impl<S: Stream> Sending<'_, S> {
     /// Sends head and body from memory, starting with both in one write: an ESP32 looks for the first
     /// body byte only once.
-    async fn both(&mut self, mut head: Bytes, mut body: &[u8]) -> Result<(), Ended> {
+    async fn both(&mut self, mut head: Bytes, mut body: &[u8], then: Then) -> Result<(), Ended> {
         while !head.is_empty() || !body.is_empty() {
             let turn = &body[..body.len().min(TURN)];
-            let write = async {
+            let is_last = then == Then::Close && turn.len() == body.len();
+            let write = poll_fn(|context| {
+                let slices = [IoSlice::new(&head), IoSlice::new(turn)];
+                let stream = Pin::new(&mut *self.stream);
                 match (&*head, turn) {
-                    (one, []) | ([], one) => self.stream.write(one).await,
-                    (head, turn) => {
-                        self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(turn)]).await
-                    }
+                    _ if is_last => stream.poll_write_last(context, &slices),
+                    // Of one piece, a plain write is the cheaper call.
+                    (one, []) | ([], one) => stream.poll_write(context, one),
+                    _ => stream.poll_write_vectored(context, &slices),
                 }
-            };
+            });
             let written = match self.patience.wait(write).await? {
                 Ok(0) | Err(_) => return Err(Ended::Vanished),
                 Ok(written) => written,
@@ -290,7 +303,7 @@ impl<S: Stream> Sending<'_, S> {
                 Ok(Some(written)) => written,
                 Ok(None) => {
                     let chunk = read_chunk(Arc::clone(file), stamp, at, length.min(CHUNK)).await?;
-                    self.both(std::mem::take(&mut head), &chunk).await?;
+                    self.both(std::mem::take(&mut head), &chunk, Then::GoOn).await?;
                     at += chunk.len() as u64;
                     continue;
                 }
@@ -306,7 +319,7 @@ impl<S: Stream> Sending<'_, S> {
                 tokio::task::yield_now().await;
             }
         }
-        self.both(head, &[]).await
+        self.both(head, &[], Then::GoOn).await
     }
 }
 

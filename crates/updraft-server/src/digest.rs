@@ -28,23 +28,30 @@ impl<const N: usize> Digest<N> {
             return Err(NotADigest(2 * N));
         }
         let mut bytes = [0; N];
+        let mut all = 0;
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = nibble(*high)
-                .zip(nibble(*low))
-                .map_or(Err(NotADigest(2 * N)), |(high, low)| Ok(high << 4 | low))?;
+            let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+            all |= high | low;
+            *byte = high << 4 | low;
         }
-        Ok(Self(bytes))
+        if all & NO_DIGIT == 0 { Ok(Self(bytes)) } else { Err(NotADigest(2 * N)) }
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+/// The value of what is no hex digit: a bit that no value of one has.
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of each byte as a hex digit.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        values[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    values
+};
 
 impl<const N: usize> fmt::Display for Digest<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

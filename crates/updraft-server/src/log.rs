@@ -42,9 +42,18 @@ pub fn start(config: LogConfig) {
     drop(started);
 }
 
-/// Writes the line of one device-plane request.
-pub(crate) fn request(request: &DeviceRequest, reply: &Reply, outcome: Outcome, took: Duration) {
+/// Writes the line of one device-plane request. What it `took` is asked only if there is a line.
+pub(crate) fn request(
+    request: &DeviceRequest,
+    reply: &Reply,
+    outcome: Outcome,
+    took: impl FnOnce() -> Duration,
+) {
     let failed = outcome.ended.words();
+    let is_warning = failed.is_some() || reply.weight == Weight::Warning;
+    if !is_warning && !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
     let check_in = request.client.check_in();
     let device = check_in.map(|check_in| display(check_in.device));
     let version = check_in.and_then(|check_in| check_in.version.as_deref());
@@ -53,6 +62,7 @@ pub(crate) fn request(request: &DeviceRequest, reply: &Reply, outcome: Outcome, 
     let status = reply.answer.status.code();
     let why = failed.unwrap_or(&reply.why);
     let asked = shortened(&request.path);
+    let milliseconds = u64::try_from(took().as_millis()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:expr) => {
             tracing::event!(
@@ -64,14 +74,14 @@ pub(crate) fn request(request: &DeviceRequest, reply: &Reply, outcome: Outcome, 
                 asked,
                 status,
                 bytes_acknowledged = outcome.acknowledged,
-                milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                milliseconds,
                 "{} {}: {status}, {why}",
                 request.client.words(),
                 asked.escape_debug(),
             )
         };
     }
-    if failed.is_some() || reply.weight == Weight::Warning {
+    if is_warning {
         line!(tracing::Level::WARN);
     } else {
         line!(tracing::Level::INFO);

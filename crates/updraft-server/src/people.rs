@@ -114,13 +114,14 @@ async fn answer(
 
 async fn answer_device(app: Arc<App>, request: Arc<DeviceRequest>, started: Instant) -> Response {
     let asked = Arc::clone(&request);
-    let reply = tokio::task::spawn_blocking(move || respond(&app, &asked, Effort::Disk)).await;
+    let now = app.now();
+    let reply = tokio::task::spawn_blocking(move || respond(&app, &asked, now, Effort::Disk)).await;
     let Ok(Some(mut reply)) = reply else {
         return convert(Answer::empty(Status::InternalError).closing());
     };
     let answer = std::mem::replace(&mut reply.answer, Answer::empty(Status::Ok));
     reply.answer.status = answer.status;
-    log::request(&request, &reply, Outcome::unconfirmed(None), started.elapsed());
+    log::request(&request, &reply, Outcome::unconfirmed(None), || started.elapsed());
     convert(answer)
 }
 

@@ -105,7 +105,7 @@ impl Catalog {
         if is_folder {
             return Some(Row::Folder { name });
         }
-        match self.file(&path, Effort::Disk) {
+        match self.file_now(&path) {
             Found::Known(entry) => Some(Row::File(entry)),
             Found::Absent(Absent::Unreadable) => {
                 self.warn_once(path.as_str(), "left out of the list: it cannot be read");

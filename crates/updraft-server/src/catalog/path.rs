@@ -37,25 +37,30 @@ impl CatalogPath {
 
     /// Reads a decoded path as devices spell it: `.`, `fw`, `/fw`, `./fw` and `fw/` are all fine.
     pub(crate) fn from_bytes(path: &[u8]) -> Result<Self, BadPath> {
-        let path = std::str::from_utf8(path).map_err(|_| BadPath::Impossible)?;
-        if path.len() > MAX_LENGTH || path.chars().any(char::is_control) {
+        let text = std::str::from_utf8(path).map_err(|_| BadPath::Impossible)?;
+        if path.len() > MAX_LENGTH || text.chars().any(char::is_control) {
             return Err(BadPath::Impossible);
         }
-        let mut clean = String::with_capacity(path.len());
-        for component in path.split('/').filter(|c| !c.is_empty() && *c != ".") {
+        // Bytes, because cutting text is several times slower, and every request comes through here.
+        let mut clean = Vec::with_capacity(path.len());
+        for component in path.split(|&byte| byte == b'/') {
+            if component.is_empty() || component == b"." {
+                continue;
+            }
             // A backslash is a name's own character here, and a separator to whoever reads a log on
             // another system: `..\..` is no name anyone has.
-            if component.split('\\').any(|part| part == "..") {
+            if component.split(|&byte| byte == b'\\').any(|part| part == b"..") {
                 return Err(BadPath::Traversal);
             }
-            if component.starts_with('.') {
+            if component.starts_with(b".") {
                 return Err(BadPath::Impossible);
             }
             if !clean.is_empty() {
-                clean.push('/');
+                clean.push(b'/');
             }
-            clean.push_str(component);
+            clean.extend_from_slice(component);
         }
+        let clean = String::from_utf8(clean).map_err(|_| BadPath::Impossible)?;
         Ok(Self(clean))
     }
 

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::catalog::image::Target;
 use crate::catalog::path::CatalogPath;
-use crate::catalog::{Absent, Catalog, Effort, Found};
+use crate::catalog::{Absent, Catalog, Found};
 
 /// Sub-folders nested deeper are served, but not scanned or watched.
 const MAX_DEPTH: usize = 16;
@@ -200,7 +200,7 @@ impl<'c> Watch<'c> {
             while !self.stop.is_asked() {
                 let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let Some(path) = next else { break };
-                if let Found::Absent(Absent::Settling) = self.catalog.file(&path, Effort::Disk) {
+                if let Found::Absent(Absent::Settling) = self.catalog.file_now(&path) {
                     settling.lock().unwrap_or_else(PoisonError::into_inner).push(path);
                 }
             }

@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::io::ReadBuf;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::catalog::Effort;
-use crate::deliver::{self, Ended, OnTheWire, Outcome};
+use crate::deliver::{self, Ended, OnTheWire, Outcome, Then};
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
@@ -43,9 +44,10 @@ thread_local! {
 pub(crate) async fn serve<S: Stream>(mut stream: S, peer: SocketAddr, app: Arc<App>, stop: Stop) {
     let mut connection = Connection { app: &app, peer, kept: Vec::new(), sent: 0, unsettled: None };
     let mut stopping = stop.clone();
+    let deadline = Instant::now() + app.bounds.idle.to_std();
     let mut waiting = pin!(Waiting {
-        deadline: Instant::now() + app.bounds.idle.to_std(),
-        timer: sleep(app.bounds.idle.to_std()),
+        deadline,
+        timer: sleep_until(deadline),
         stopped: stopping.requested(),
         state: State::New,
     });
@@ -178,25 +180,25 @@ impl Connection<'_> {
         mut waiting: Pin<&mut Waiting<F>>,
     ) -> Next {
         let bounds = &self.app.bounds;
-        if self.kept.is_empty() {
-            waiting.as_mut().at_most(bounds.idle.to_std());
-        } else {
-            waiting.as_mut().at_most(bounds.head.to_std());
-            if let Some(next) = self.take_kept() {
-                return next;
-            }
+        let is_idle = self.kept.is_empty();
+        if !is_idle && let Some(next) = self.take_kept() {
+            return next;
         }
+        // How long it may take from now on. Most requests are there already: for them nobody looks at
+        // the clock.
+        let mut span = Some(if is_idle { bounds.idle } else { bounds.head });
         let next = poll_fn(|context| {
             loop {
                 let was_idle = self.kept.is_empty();
                 match self.poll_receive(stream, context) {
                     Poll::Ready(Ok(Some(next))) => return Poll::Ready(next),
-                    Poll::Ready(Ok(None)) if was_idle => {
-                        waiting.as_mut().at_most(bounds.head.to_std());
-                    }
+                    Poll::Ready(Ok(None)) if was_idle => span = Some(bounds.head),
                     Poll::Ready(Ok(None)) => {}
                     Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
                     Poll::Pending => {
+                        if let Some(span) = span.take() {
+                            waiting.as_mut().at_most(span.to_std());
+                        }
                         return waiting.as_mut().poll_over(context).map(|()| Next::End);
                     }
                 }
@@ -279,15 +281,16 @@ impl Connection<'_> {
         keep_alive: bool,
     ) -> bool {
         let started = Instant::now();
-        let mut reply = match respond(self.app, &request, Effort::Quick) {
+        let now = self.app.now();
+        let mut reply = match respond(self.app, &request, now, Effort::Quick) {
             Some(reply) => reply,
-            None => Box::pin(respond_with_disk(self.app, &request)).await,
+            None => Box::pin(respond_with_disk(self.app, &request, now)).await,
         };
         let keep_alive = keep_alive && !reply.answer.close;
         let head_only = request.framing.method == Method::Head;
         let before = self.sent;
         let (head, sent) =
-            self.send(stream, &mut reply.answer, head_only, keep_alive, started).await;
+            self.send(stream, &mut reply.answer, head_only, keep_alive, started, now).await;
         // From here on the image is the kernel's: its memory and the device's place are free.
         let body = std::mem::replace(&mut reply.answer.body, Body::Empty);
         let length = if head_only { 0 } else { body.len() };
@@ -298,7 +301,7 @@ impl Connection<'_> {
         match sent {
             _ if !is_image => {
                 let outcome = Outcome::unconfirmed(sent.err());
-                log::request(&request, &reply, outcome, started.elapsed());
+                log::request(&request, &reply, outcome, || started.elapsed());
                 if request.route == DeviceRoute::OtherMethod && sent.is_ok() {
                     // A body may be on its way: closing at once would take the answer away.
                     Box::pin(deliver::finish(stream, wire, limits, started)).await;
@@ -306,7 +309,7 @@ impl Connection<'_> {
             }
             Err(ended) => {
                 let outcome = Outcome { ended, ..deliver::arrived(stream, wire) };
-                log::request(&request, &reply, outcome, started.elapsed());
+                log::request(&request, &reply, outcome, || started.elapsed());
             }
             Ok(()) if keep_alive => {
                 let took = started.elapsed();
@@ -314,7 +317,7 @@ impl Connection<'_> {
             }
             Ok(()) => {
                 let outcome = Box::pin(deliver::finish(stream, wire, limits, started)).await;
-                log::request(&request, &reply, outcome, started.elapsed());
+                log::request(&request, &reply, outcome, || started.elapsed());
             }
         }
         keep_alive && sent.is_ok()
@@ -324,7 +327,7 @@ impl Connection<'_> {
     fn settle<S: Stream>(&mut self, stream: &S) {
         if let Some(unsettled) = self.unsettled.take() {
             let Unsettled { request, reply, wire, took } = *unsettled;
-            log::request(&request, &reply, deliver::arrived(stream, wire), took);
+            log::request(&request, &reply, deliver::arrived(stream, wire), || took);
         }
     }
 
@@ -338,7 +341,7 @@ impl Connection<'_> {
                 let finishing = deliver::finish(stream, wire, &self.app.delivery, started);
                 outcome = Box::pin(finishing).await;
             }
-            log::request(&request, &reply, outcome, took + started.elapsed());
+            log::request(&request, &reply, outcome, || took + started.elapsed());
         }
     }
 
@@ -348,7 +351,9 @@ impl Connection<'_> {
         let status = Status::from(error);
         log::refused(self.peer, status.code(), error);
         let started = Instant::now();
-        if self.send(stream, &mut Answer::empty(status), false, false, started).await.1.is_ok() {
+        let now = self.app.now();
+        if self.send(stream, &mut Answer::empty(status), false, false, started, now).await.1.is_ok()
+        {
             let wire = OnTheWire { start: self.sent, length: 0 };
             deliver::finish(stream, wire, &self.app.delivery, started).await;
         }
@@ -362,23 +367,26 @@ impl Connection<'_> {
         head_only: bool,
         keep_alive: bool,
         started: Instant,
+        now: Timestamp,
     ) -> (u64, Result<(), Ended>) {
         let mut head = Vec::with_capacity(256);
-        self.app.date(|date| answer.write_head(&mut head, keep_alive, date));
+        app::date(now, |date| answer.write_head(&mut head, keep_alive, date));
         // They are in the head now, and a slow download need not keep them.
         answer.fields = Vec::new();
         let length = head.len() as u64;
         let body = if head_only { &Body::Empty } else { &answer.body };
         let limits = &self.app.delivery;
-        let sent = deliver::send(stream, head.into(), body, limits, started, &mut self.sent).await;
+        let then = if keep_alive { Then::GoOn } else { Then::Close };
+        let sent = deliver::send(stream, head.into(), body, then, limits, started, &mut self.sent);
+        let sent = sent.await;
         (length, sent)
     }
 }
 
 /// Answers a request on a thread that may wait for the disk.
-async fn respond_with_disk(app: &Arc<App>, request: &Arc<DeviceRequest>) -> Reply {
+async fn respond_with_disk(app: &Arc<App>, request: &Arc<DeviceRequest>, now: Timestamp) -> Reply {
     let (app, request) = (Arc::clone(app), Arc::clone(request));
-    tokio::task::spawn_blocking(move || respond(&app, &request, Effort::Disk))
+    tokio::task::spawn_blocking(move || respond(&app, &request, now, Effort::Disk))
         .await
         .ok()
         .flatten()

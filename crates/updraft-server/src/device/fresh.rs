@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::device::stream::Stream;
@@ -76,6 +77,16 @@ fn attempt<T>(mut operation: impl FnMut() -> io::Result<T>) -> Option<io::Result
     }
 }
 
+/// Sends what only the end of the connection follows: the kernel waits for that before it sends the
+/// last packet (`MSG_MORE`), which spares both sides one.
+fn send_last(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+    Ok(match slices {
+        [one, rest @ ..] if rest.iter().all(|slice| slice.is_empty()) => send(socket, one, flags),
+        _ => sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags),
+    }?)
+}
+
 impl AsyncRead for Fresh {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -141,6 +152,26 @@ impl AsyncWrite for Fresh {
 }
 
 impl Stream for Fresh {
+    fn poll_write_last(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(socket) = self.unregistered()
+            && let Some(result) = attempt(|| send_last(socket.as_fd(), slices))
+        {
+            return Poll::Ready(result);
+        }
+        let stream = self.register()?;
+        loop {
+            ready!(stream.poll_write_ready(context))?;
+            match stream.try_io(Interest::WRITABLE, || send_last(stream.as_fd(), slices)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
     fn acknowledged(&self) -> Option<u64> {
         self.socket().and_then(|socket| sys::bytes_acknowledged(socket).ok())
     }

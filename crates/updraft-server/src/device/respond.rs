@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::app::App;
 use crate::catalog::{Absent, BadPath, CatalogPath, Effort, Entry, Found};
 use crate::check_in::{CheckIn, Mode};
@@ -42,7 +44,12 @@ impl Reply {
 }
 
 /// Answers a device-plane request; `None` if that takes [`Effort::Disk`].
-pub(crate) fn respond(app: &App, request: &DeviceRequest, effort: Effort) -> Option<Reply> {
+pub(crate) fn respond(
+    app: &App,
+    request: &DeviceRequest,
+    now: Timestamp,
+    effort: Effort,
+) -> Option<Reply> {
     match &request.route {
         DeviceRoute::OtherMethod => Some(Reply::new(
             Answer::empty(Status::NotImplemented).closing(),
@@ -51,7 +58,7 @@ pub(crate) fn respond(app: &App, request: &DeviceRequest, effort: Effort) -> Opt
         DeviceRoute::CatalogList { op, path } => {
             respond_list(app, op.as_deref(), path.as_deref(), effort)
         }
-        DeviceRoute::CatalogFile => respond_file(app, request, effort),
+        DeviceRoute::CatalogFile => respond_file(app, request, now, effort),
     }
 }
 
@@ -93,7 +100,12 @@ fn respond_list(
     }
 }
 
-fn respond_file(app: &App, request: &DeviceRequest, effort: Effort) -> Option<Reply> {
+fn respond_file(
+    app: &App,
+    request: &DeviceRequest,
+    now: Timestamp,
+    effort: Effort,
+) -> Option<Reply> {
     let check_in = match &request.client {
         Client::Device(check_in) => check_in,
         Client::Other => {
@@ -109,7 +121,7 @@ fn respond_file(app: &App, request: &DeviceRequest, effort: Effort) -> Option<Re
         }
     };
     let found = match CatalogPath::from_target(&request.path) {
-        Ok(path) => match app.catalog.file(&path, effort) {
+        Ok(path) => match app.catalog.file(&path, now, effort) {
             Found::NeedsDisk => return None,
             Found::Known(entry) => Ok(entry),
             Found::Absent(absent) => Err(absent.to_string()),

@@ -1,9 +1,21 @@
 //! What the device plane needs of a byte stream, whatever carries it.
 
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A connection to a client.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Writes as [`AsyncWrite::poll_write_vectored`] does, where nothing but the end of the connection
+    /// comes after these bytes: both may leave in one packet.
+    fn poll_write_last(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>;
+
     /// Bytes that the peer has acknowledged so far, where that can be told.
     fn acknowledged(&self) -> Option<u64>;
 

@@ -6,9 +6,10 @@ use std::ops::Range;
 use updraft_core::Family;
 
 use crate::catalog::Entry;
-use crate::check_in::{CheckIn, DeviceId, Mode};
+use crate::check_in::{CheckIn, DeviceId, Mac, Mode};
 use crate::decide::Decision;
 use crate::digest::Digest;
+use crate::http::head::is_name;
 use crate::http::{Answer, BadHead, Known, RequestHead, Status};
 
 /// Who sent a request, as far as this dialect can tell.
@@ -68,25 +69,27 @@ pub(crate) fn read(head: &RequestHead<'_, '_>, known: &Known<'_>) -> Result<Clie
     };
     let fields = Fields::read(head, prefix)?;
 
-    let mac = |field: Option<&str>| field.and_then(|text| text.parse().ok()).map(DeviceId::Mac);
+    let mac = |field: Option<&[u8]>| field.and_then(Mac::read).map(DeviceId::Mac);
+    let chip_id = || number(fields.chip_id).and_then(|id| u32::try_from(id).ok());
     let Some(device) = mac(fields.sta_mac)
         .or_else(|| mac(fields.base_mac))
-        .or_else(|| fields.chip_id.and_then(|text| text.parse().ok()).map(DeviceId::ChipId))
+        .or_else(|| chip_id().map(DeviceId::ChipId))
     else {
         return Ok(Client::Anonymous(family));
     };
     let mode = match fields.mode {
-        None | Some("sketch") => Mode::Sketch,
-        Some("spiffs") => Mode::Filesystem,
-        Some("version") => Mode::Version,
+        None | Some(b"sketch") => Mode::Sketch,
+        Some(b"spiffs") => Mode::Filesystem,
+        Some(b"version") => Mode::Version,
         Some(_) => return Ok(Client::UnknownMode(family)),
     };
-    let number = |field: Option<&str>| field.and_then(|text| text.parse().ok());
+    let version = std::str::from_utf8(fields.version.unwrap_or_default());
+    let version = version.map_err(|_| BadHead::Syntax)?;
     Ok(Client::Device(CheckIn {
         family,
         device,
         mode,
-        version: fields.version.filter(|version| !version.is_empty()).map(shown),
+        version: (!version.is_empty()).then(|| shown(version)),
         sketch_md5: digest(fields.sketch_md5),
         sketch_sha256: digest(fields.sketch_sha256),
         sketch_size: number(fields.sketch_size),
@@ -103,23 +106,32 @@ fn shown(version: &str) -> String {
     version.chars().filter(|c| !c.is_control()).take(MAX_VERSION).collect()
 }
 
-fn digest<const N: usize>(field: Option<&str>) -> Option<Digest<N>> {
-    field.and_then(|text| text.parse().ok())
+fn digest<const N: usize>(field: Option<&[u8]>) -> Option<Digest<N>> {
+    Digest::from_hex(field?).ok()
+}
+
+/// A decimal number without a sign.
+fn number(field: Option<&[u8]>) -> Option<u64> {
+    let digits = field.filter(|digits| !digits.is_empty())?;
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.wrapping_sub(b'0');
+        number.checked_mul(10)?.checked_add(u64::from(digit)).filter(|_| digit < 10)
+    })
 }
 
 /// The identity fields of a request, found in one pass over its header.
 #[derive(Default)]
 struct Fields<'b> {
-    sta_mac: Option<&'b str>,
-    base_mac: Option<&'b str>,
-    chip_id: Option<&'b str>,
-    mode: Option<&'b str>,
-    version: Option<&'b str>,
-    sketch_md5: Option<&'b str>,
-    sketch_sha256: Option<&'b str>,
-    sketch_size: Option<&'b str>,
-    free_space: Option<&'b str>,
-    chip_size: Option<&'b str>,
+    sta_mac: Option<&'b [u8]>,
+    base_mac: Option<&'b [u8]>,
+    chip_id: Option<&'b [u8]>,
+    mode: Option<&'b [u8]>,
+    version: Option<&'b [u8]>,
+    sketch_md5: Option<&'b [u8]>,
+    sketch_sha256: Option<&'b [u8]>,
+    sketch_size: Option<&'b [u8]>,
+    free_space: Option<&'b [u8]>,
+    chip_size: Option<&'b [u8]>,
 }
 
 impl<'b> Fields<'b> {
@@ -127,11 +139,11 @@ impl<'b> Fields<'b> {
         let mut fields = Self::default();
         for (name, value) in head.fields() {
             let Some((start, name)) = name.split_at_checked(prefix.len()) else { continue };
-            if !start.eq_ignore_ascii_case(prefix) {
+            if !is_name(start, prefix) {
                 continue;
             }
             let Some(slot) = fields.slot(name) else { continue };
-            let value = std::str::from_utf8(value.trim_ascii()).map_err(|_| BadHead::Syntax)?;
+            let value = value.trim_ascii();
             if slot.is_some_and(|first| first != value) {
                 return Err(BadHead::Conflict);
             }
@@ -140,14 +152,15 @@ impl<'b> Fields<'b> {
         Ok(fields)
     }
 
-    fn slot(&mut self, name: &str) -> Option<&mut Option<&'b str>> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
+    fn slot(&mut self, name: &str) -> Option<&mut Option<&'b [u8]>> {
+        // In the case in which the clients send them.
+        let is = |known: &str| is_name(name, known);
         Some(match name.len() {
             4 if is("mode") => &mut self.mode,
-            7 if is("sta-mac") => &mut self.sta_mac,
+            7 if is("STA-MAC") => &mut self.sta_mac,
             7 if is("version") => &mut self.version,
-            7 if is("chip-id") => &mut self.chip_id,
-            8 if is("base-mac") => &mut self.base_mac,
+            7 if is("Chip-ID") => &mut self.chip_id,
+            8 if is("BASE-MAC") => &mut self.base_mac,
             9 if is("chip-size") => &mut self.chip_size,
             10 if is("sketch-md5") => &mut self.sketch_md5,
             10 if is("free-space") => &mut self.free_space,
@@ -244,7 +257,7 @@ mod tests {
             check_in,
             CheckIn {
                 family: Family::Esp8266,
-                device: DeviceId::Mac("5C:CF:7F:B1:E0:42".parse().unwrap()),
+                device: DeviceId::Mac(Mac::read(b"5C:CF:7F:B1:E0:42").unwrap()),
                 mode: Mode::Sketch,
                 version: Some("1.0.0".into()),
                 sketch_md5: Some("d41d8cd98f00b204e9800998ecf8427e".parse().unwrap()),

@@ -145,21 +145,21 @@ impl<'h, 'b> RequestHead<'h, 'b> {
 
 impl<'b> Known<'b> {
     fn take(&mut self, name: &str, value: &'b [u8]) {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let is = |known: &str| is_name(name, known);
         let slot = match name.len() {
-            4 if is("host") => &mut self.host,
-            5 if is("range") => &mut self.range,
-            8 if is("if-range") => &mut self.if_range,
-            10 if is("user-agent") => &mut self.user_agent,
-            13 if is("if-none-match") => &mut self.if_none_match,
-            14 if is("content-length") => &mut self.content_length,
-            10 if is("connection") => {
+            4 if is("Host") => &mut self.host,
+            5 if is("Range") => &mut self.range,
+            8 if is("If-Range") => &mut self.if_range,
+            10 if is("User-Agent") => &mut self.user_agent,
+            13 if is("If-None-Match") => &mut self.if_none_match,
+            14 if is("Content-Length") => &mut self.content_length,
+            10 if is("Connection") => {
                 self.closes |= value
                     .split(|&byte| byte == b',')
                     .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
                 return;
             }
-            17 if is("transfer-encoding") => {
+            17 if is("Transfer-Encoding") => {
                 self.coded = true;
                 return;
             }
@@ -182,6 +182,12 @@ impl<'b> Known<'b> {
             .is_some_and(|length| length.is_empty() || length.iter().any(|&digit| digit != b'0'));
         if self.coded || has_body { Err(BadHead::Body) } else { Ok(()) }
     }
+}
+
+/// Whether this is that header field's name, in any case. `known` is in the case in which most clients
+/// send it: those take one comparison.
+pub(crate) fn is_name(name: &str, known: &str) -> bool {
+    name == known || name.eq_ignore_ascii_case(known)
 }
 
 impl Method {
