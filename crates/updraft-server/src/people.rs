@@ -44,7 +44,7 @@ pub(crate) async fn serve<S: Stream>(
     received: Vec<u8>,
     peer: SocketAddr,
     app: Arc<App>,
-    mut stop: Stop,
+    stop: Stop,
 ) {
     let (bounds, limits) = (app.bounds.clone(), app.delivery.clone());
     let stream = Patience::new(stream, limits.stall.to_std());

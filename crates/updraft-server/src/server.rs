@@ -5,6 +5,7 @@ use std::io;
 use std::net::{self, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -350,12 +351,7 @@ async fn serve(app: Arc<App>, stop: Stop, listeners: Vec<AsyncFd<TcpListener>>) 
 
 /// Accepts connections until told to stop; then those that the kernel has accepted already: nothing
 /// tells their devices to come again.
-async fn accept(
-    listener: AsyncFd<TcpListener>,
-    app: Arc<App>,
-    mut stop: Stop,
-    open: mpsc::Sender<()>,
-) {
+async fn accept(listener: AsyncFd<TcpListener>, app: Arc<App>, stop: Stop, open: mpsc::Sender<()>) {
     let accept_some = |stop: &Stop| {
         for _ in 0..ACCEPTED_AT_ONCE {
             let Some((socket, peer)) = accept_one(listener.get_ref())? else {
@@ -370,21 +366,18 @@ async fn accept(
                     continue;
                 }
             };
-            let (app, stop, open) = (Arc::clone(&app), stop.clone(), open.clone());
-            tokio::spawn(async move {
-                connection::serve(Fresh::new(socket), peer, app, stop).await;
-                drop((place, open));
-            });
+            let (app, stop, place) = (Arc::clone(&app), stop.clone(), (place, open.clone()));
+            tokio::spawn(connection::serve(Fresh::new(socket), peer, app, stop, place));
         }
         Ok::<_, io::Error>(Accepted::Some)
     };
-    let told = stop.clone();
+    let mut told = pin!(stop.requested());
     loop {
         let ready = tokio::select! {
             ready = listener.readable() => ready,
-            () = stop.requested() => break,
+            () = &mut told => break,
         };
-        match ready.and_then(|ready| Ok((ready, accept_some(&told)?))) {
+        match ready.and_then(|ready| Ok((ready, accept_some(&stop)?))) {
             Ok((mut ready, Accepted::All)) => ready.clear_ready(),
             Ok((_, Accepted::Some)) => tokio::task::yield_now().await,
             Err(error) => {
@@ -394,7 +387,7 @@ async fn accept(
             }
         }
     }
-    while let Ok(Accepted::Some) = accept_some(&told) {}
+    while let Ok(Accepted::Some) = accept_some(&stop) {}
 }
 
 /// Connections accepted before those that are open have their turn.

@@ -23,9 +23,12 @@ impl Stopper {
 
 impl Stop {
     /// Waits until the server is to stop; forever, if it never is.
-    pub(crate) async fn requested(&mut self) {
-        // An error means that the stopper is gone, and the server with it.
-        drop(self.0.wait_for(|stop| *stop).await);
+    pub(crate) fn requested(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut told = self.0.clone();
+        async move {
+            // An error means that the stopper is gone, and the server with it.
+            drop(told.wait_for(|stop| *stop).await);
+        }
     }
 
     /// Whether the server is to stop.

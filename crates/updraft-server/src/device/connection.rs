@@ -8,18 +8,20 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::io::ReadBuf;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::app::{self, App};
 use crate::catalog::Effort;
-use crate::deliver::{self, Ended, OnTheWire, Outcome, Then};
+use crate::deliver::{self, Ended, OnTheWire, Outcome, Pace, Then};
+use crate::device::alarm::Alarm;
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
@@ -40,57 +42,61 @@ thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into());
 }
 
-/// Serves a connection until it ends.
-pub(crate) async fn serve<S: Stream>(mut stream: S, peer: SocketAddr, app: Arc<App>, stop: Stop) {
-    let mut connection = Connection { app: &app, peer, kept: Vec::new(), sent: 0, unsettled: None };
-    let mut stopping = stop.clone();
-    let deadline = Instant::now() + app.bounds.idle.to_std();
-    let mut waiting = pin!(Waiting {
-        deadline,
-        timer: sleep_until(deadline),
-        stopped: stopping.requested(),
-        state: State::New,
-    });
-    loop {
-        let next = connection.next(&mut stream, waiting.as_mut()).await;
-        if !matches!(next, Next::End) {
-            connection.settle(&stream);
+/// Serves a connection until it ends; `place` is dropped then.
+
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep every argument twice")]
+pub(crate) fn serve<S: Stream, P: Send>(
+    mut stream: S,
+    peer: SocketAddr,
+    app: Arc<App>,
+    stop: Stop,
+    place: P,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        let deadline = Instant::now() + app.bounds.idle.to_std();
+        let mut waiting = Waiting::new(deadline);
+        let mut connection =
+            Connection { app: &app, peer, kept: Vec::new(), sent: 0, unsettled: None };
+        loop {
+            let next = connection.next(&mut stream, &mut waiting, &stop).await;
+            if !matches!(next, Next::End) {
+                connection.settle(&stream);
+            }
+            let keep_alive = match next {
+                Next::Device(request) => {
+                    let keep_alive = request.framing.keep_alive && !stop.is_requested();
+                    let alarm = &mut waiting.alarm;
+                    connection.answer(&mut stream, request, keep_alive, alarm).await
+                }
+                Next::Bad(error) => {
+                    let alarm = &mut waiting.alarm;
+                    Box::pin(connection.refuse(&mut stream, error, alarm)).await;
+                    false
+                }
+                Next::People => {
+                    let kept = std::mem::take(&mut connection.kept);
+                    Box::pin(people::serve(stream, kept, peer, Arc::clone(&app), stop)).await;
+                    break;
+                }
+                Next::End => {
+                    Box::pin(connection.finish(&mut stream)).await;
+                    false
+                }
+            };
+            if !keep_alive {
+                break;
+            }
         }
-        let keep_alive = match next {
-            Next::Device(request) => {
-                let keep_alive = request.framing.keep_alive && !stop.is_requested();
-                connection.answer(&mut stream, request, keep_alive).await
-            }
-            Next::Bad(error) => {
-                Box::pin(connection.refuse(&mut stream, error)).await;
-                false
-            }
-            Next::People => {
-                let kept = std::mem::take(&mut connection.kept);
-                return Box::pin(people::serve(stream, kept, peer, app, stop)).await;
-            }
-            Next::End => {
-                Box::pin(connection.finish(&mut stream)).await;
-                false
-            }
-        };
-        if !keep_alive {
-            return;
-        }
+        drop(place);
     }
 }
 
-pin_project_lite::pin_project! {
-    /// What ends the waiting for a request: time, or the server's end. One timer lasts for the whole
-    /// connection: putting its deadline off costs nothing until it goes off too early.
-    struct Waiting<F> {
-        deadline: Instant,
-        #[pin]
-        timer: Sleep,
-        #[pin]
-        stopped: F,
-        state: State,
-    }
+/// What ends the waiting for a request: time, or the server's end.
+struct Waiting {
+    alarm: Alarm,
+    /// Hears of the server's end; there from the first wait on.
+    stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    state: State,
 }
 
 /// Where a connection is in its life.
@@ -104,42 +110,35 @@ enum State {
     Stopping,
 }
 
-impl<F: Future<Output = ()>> Waiting<F> {
+impl Waiting {
+    /// For a connection that has until then to ask for something.
+    fn new(deadline: Instant) -> Self {
+        Self { alarm: Alarm::at(deadline), stopped: None, state: State::New }
+    }
+
     /// Waits for at most `span` from now, or for less if the server is to stop.
-    fn at_most(self: Pin<&mut Self>, span: Duration) {
-        let mut this = self.project();
-        if *this.state != State::Stopping {
-            *this.deadline = Instant::now() + span;
-            if *this.deadline < this.timer.deadline() {
-                this.timer.as_mut().reset(*this.deadline);
-            }
+    fn at_most(&mut self, span: Duration) {
+        if self.state != State::Stopping {
+            self.alarm.set(Instant::now() + span);
         }
     }
 
-    fn served(self: Pin<&mut Self>) {
-        let this = self.project();
-        if *this.state == State::New {
-            *this.state = State::Served;
+    fn served(&mut self) {
+        if self.state == State::New {
+            self.state = State::Served;
         }
     }
 
-    fn poll_over(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        if *this.state != State::Stopping && this.stopped.poll(context).is_ready() {
-            if *this.state == State::Served {
+    fn poll_over(&mut self, stop: &Stop, context: &mut Context<'_>) -> Poll<()> {
+        let stopped = self.stopped.get_or_insert_with(|| Box::pin(stop.requested()));
+        if self.state != State::Stopping && stopped.as_mut().poll(context).is_ready() {
+            if self.state == State::Served {
                 return Poll::Ready(());
             }
-            *this.state = State::Stopping;
-            *this.deadline = Instant::now() + FIRST_REQUEST_GRACE;
-            this.timer.as_mut().reset(*this.deadline);
+            self.state = State::Stopping;
+            self.alarm.set(Instant::now() + FIRST_REQUEST_GRACE);
         }
-        loop {
-            ready!(this.timer.as_mut().poll(context));
-            if Instant::now() >= *this.deadline {
-                return Poll::Ready(());
-            }
-            this.timer.as_mut().reset(*this.deadline);
-        }
+        self.alarm.poll(context)
     }
 }
 
@@ -174,10 +173,11 @@ struct Unsettled {
 
 impl Connection<'_> {
     /// Waits for the next request, as long as the limits allow.
-    async fn next<S: Stream, F: Future<Output = ()>>(
+    async fn next<S: Stream>(
         &mut self,
         stream: &mut S,
-        mut waiting: Pin<&mut Waiting<F>>,
+        waiting: &mut Waiting,
+        stop: &Stop,
     ) -> Next {
         let bounds = &self.app.bounds;
         let is_idle = self.kept.is_empty();
@@ -197,9 +197,9 @@ impl Connection<'_> {
                     Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
                     Poll::Pending => {
                         if let Some(span) = span.take() {
-                            waiting.as_mut().at_most(span.to_std());
+                            waiting.at_most(span.to_std());
                         }
-                        return waiting.as_mut().poll_over(context).map(|()| Next::End);
+                        return waiting.poll_over(stop, context).map(|()| Next::End);
                     }
                 }
             }
@@ -279,6 +279,7 @@ impl Connection<'_> {
         stream: &mut S,
         request: Arc<DeviceRequest>,
         keep_alive: bool,
+        alarm: &mut Alarm,
     ) -> bool {
         let started = Instant::now();
         let now = self.app.now();
@@ -288,16 +289,21 @@ impl Connection<'_> {
         };
         let keep_alive = keep_alive && !reply.answer.close;
         let head_only = request.framing.method == Method::Head;
-        let before = self.sent;
-        let (head, sent) =
-            self.send(stream, &mut reply.answer, head_only, keep_alive, started, now).await;
+        let head = self.head(&mut reply.answer, keep_alive, now);
+        let wire = OnTheWire {
+            start: self.sent + head.len() as u64,
+            length: if head_only { 0 } else { reply.answer.body.len() },
+        };
+        let sent = {
+            let body = if head_only { &Body::Empty } else { &reply.answer.body };
+            let then = if keep_alive { Then::GoOn } else { Then::Close };
+            let pace = Pace::new(&self.app.delivery, started, body.len());
+            deliver::send(stream, head, body, then, pace, alarm, &mut self.sent).await
+        };
         // From here on the image is the kernel's: its memory and the device's place are free.
-        let body = std::mem::replace(&mut reply.answer.body, Body::Empty);
-        let length = if head_only { 0 } else { body.len() };
-        let wire = OnTheWire { start: before + head, length };
         let limits = &self.app.delivery;
-        let is_image = matches!(body, Body::Image(_));
-        drop(body);
+        let is_image = matches!(reply.answer.body, Body::Image(_));
+        reply.answer.body = Body::Empty;
         match sent {
             _ if !is_image => {
                 let outcome = Outcome::unconfirmed(sent.err());
@@ -347,39 +353,26 @@ impl Connection<'_> {
 
     /// Refuses what is no request that can be answered, and ends the connection. The client may still
     /// be sending: closing at once would take the answer away from it.
-    async fn refuse<S: Stream>(&mut self, stream: &mut S, error: BadHead) {
+    async fn refuse<S: Stream>(&mut self, stream: &mut S, error: BadHead, alarm: &mut Alarm) {
         let status = Status::from(error);
         log::refused(self.peer, status.code(), error);
         let started = Instant::now();
-        let now = self.app.now();
-        if self.send(stream, &mut Answer::empty(status), false, false, started, now).await.1.is_ok()
-        {
+        let head = self.head(&mut Answer::empty(status), false, self.app.now());
+        let limits = &self.app.delivery;
+        let pace = Pace::new(limits, started, 0);
+        let (none, sent) = (Body::Empty, &mut self.sent);
+        if deliver::send(stream, head, &none, Then::GoOn, pace, alarm, sent).await.is_ok() {
             let wire = OnTheWire { start: self.sent, length: 0 };
-            deliver::finish(stream, wire, &self.app.delivery, started).await;
+            deliver::finish(stream, wire, limits, started).await;
         }
     }
 
-    /// Sends an answer: the length of its head, and whether all of it went out.
-    async fn send<S: Stream>(
-        &mut self,
-        stream: &mut S,
-        answer: &mut Answer,
-        head_only: bool,
-        keep_alive: bool,
-        started: Instant,
-        now: Timestamp,
-    ) -> (u64, Result<(), Ended>) {
+    /// The bytes of an answer's head. Its fields are in there then, and let go of.
+    fn head(&self, answer: &mut Answer, keep_alive: bool, now: Timestamp) -> Bytes {
         let mut head = Vec::with_capacity(256);
         app::date(now, |date| answer.write_head(&mut head, keep_alive, date));
-        // They are in the head now, and a slow download need not keep them.
         answer.fields = Vec::new();
-        let length = head.len() as u64;
-        let body = if head_only { &Body::Empty } else { &answer.body };
-        let limits = &self.app.delivery;
-        let then = if keep_alive { Then::GoOn } else { Then::Close };
-        let sent = deliver::send(stream, head.into(), body, then, limits, started, &mut self.sent);
-        let sent = sent.await;
-        (length, sent)
+        head.into()
     }
 }
 
