@@ -43,7 +43,6 @@ thread_local! {
 }
 
 /// Serves a connection until it ends; `place` is dropped then.
-
 #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep every argument twice")]
 pub(crate) fn serve<S: Stream, P: Send>(
     mut stream: S,
@@ -289,7 +288,7 @@ impl Connection<'_> {
         };
         let keep_alive = keep_alive && !reply.answer.close;
         let head_only = request.framing.method == Method::Head;
-        let head = self.head(&mut reply.answer, keep_alive, now);
+        let head = head(&mut reply.answer, keep_alive, now);
         let wire = OnTheWire {
             start: self.sent + head.len() as u64,
             length: if head_only { 0 } else { reply.answer.body.len() },
@@ -357,7 +356,7 @@ impl Connection<'_> {
         let status = Status::from(error);
         log::refused(self.peer, status.code(), error);
         let started = Instant::now();
-        let head = self.head(&mut Answer::empty(status), false, self.app.now());
+        let head = head(&mut Answer::empty(status), false, self.app.now());
         let limits = &self.app.delivery;
         let pace = Pace::new(limits, started, 0);
         let (none, sent) = (Body::Empty, &mut self.sent);
@@ -366,14 +365,14 @@ impl Connection<'_> {
             deliver::finish(stream, wire, limits, started).await;
         }
     }
+}
 
-    /// The bytes of an answer's head. Its fields are in there then, and let go of.
-    fn head(&self, answer: &mut Answer, keep_alive: bool, now: Timestamp) -> Bytes {
-        let mut head = Vec::with_capacity(256);
-        app::date(now, |date| answer.write_head(&mut head, keep_alive, date));
-        answer.fields = Vec::new();
-        head.into()
-    }
+/// The bytes of an answer's head. Its fields are in there then, and let go of.
+fn head(answer: &mut Answer, keep_alive: bool, now: Timestamp) -> Bytes {
+    let mut head = Vec::with_capacity(256);
+    app::date(now, |date| answer.write_head(&mut head, keep_alive, date));
+    answer.fields = Vec::new();
+    head.into()
 }
 
 /// Answers a request on a thread that may wait for the disk.
