@@ -14,6 +14,9 @@ pub(crate) struct Usage {
     pub(crate) time: Duration,
     pub(crate) server: f64,
     pub(crate) load: f64,
+    /// By the kernel's own threads for packets (`ksoftirqd`). Who caused it cannot be told; with
+    /// nothing else on the network, it was server and load.
+    pub(crate) packets: f64,
     /// By everybody else, the machine's host included.
     pub(crate) others: f64,
 }
@@ -21,6 +24,7 @@ pub(crate) struct Usage {
 /// A measurement that has begun.
 pub(crate) struct Meter<'a> {
     server: &'a [u32],
+    packets: Vec<u32>,
     began: Instant,
     before: Reading,
 }
@@ -28,41 +32,74 @@ pub(crate) struct Meter<'a> {
 impl<'a> Meter<'a> {
     /// Begins to measure the server of these processes, and ourselves as the load.
     pub(crate) fn start(server: &'a [u32]) -> Result<Self> {
-        Ok(Self { server, before: Reading::take(server)?, began: ui::now() })
+        let packets = packet_threads()?;
+        let before = Reading::take(server, &packets)?;
+        Ok(Self { server, packets, before, began: ui::now() })
     }
 
     pub(crate) fn stop(self) -> Result<Usage> {
-        let after = Reading::take(self.server)?;
+        let after = Reading::take(self.server, &self.packets)?;
         let time = self.began.elapsed();
         let cpus = |from: Duration, to: Duration| {
             to.saturating_sub(from).as_secs_f64() / time.as_secs_f64()
         };
         let server = cpus(self.before.server, after.server);
         let load = cpus(self.before.load, after.load);
+        let packets = cpus(self.before.packets, after.packets);
         let idle = cpus(self.before.idle, after.idle);
-        let others = (after.cores - idle - server - load).max(0.0);
-        Ok(Usage { time, server, load, others })
+        let others = (after.cores - idle - server - load - packets).max(0.0);
+        Ok(Usage { time, server, load, packets, others })
     }
 }
 
 struct Reading {
     server: Duration,
     load: Duration,
+    packets: Duration,
     /// Of all cores together.
     idle: Duration,
     cores: f64,
 }
 
 impl Reading {
-    fn take(server: &[u32]) -> Result<Self> {
+    fn take(server: &[u32], packets: &[u32]) -> Result<Self> {
         let stat = fs::read_to_string("/proc/stat")?;
         Ok(Self {
             server: server.iter().map(|pid| sys::process_cpu(*pid)).sum::<Result<_, _>>()?,
+            packets: packets.iter().map(|pid| on_cpu(*pid)).sum::<Result<_>>()?,
             load: sys::process_cpu(std::process::id())?,
             idle: idle(&stat).context("/proc/stat")?,
             cores: figure(cores(&stat) as u64),
         })
     }
+}
+
+/// The kernel's threads that take over the work on packets when interrupts cannot keep up, one for each
+/// core. None where they cannot be seen, as in a container.
+fn packet_threads() -> Result<Vec<u32>> {
+    let is_one = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| name.starts_with("ksoftirqd/"))
+    };
+    Ok(processes()?.into_iter().filter(is_one).collect())
+}
+
+/// Time that a thread of the kernel's was on a CPU: it has no clock of its own, but a schedstat
+/// (Linux `Documentation/scheduler/sched-stats.rst`), in nanoseconds.
+fn on_cpu(pid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/schedstat");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let time = text.split_whitespace().next().and_then(|time| time.parse().ok());
+    time.map(Duration::from_nanos).with_context(|| format!("no time in {path}"))
+}
+
+/// All processes, the kernel's threads among them.
+fn processes() -> Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        all.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(all)
 }
 
 /// Time that all cores together had nothing to do, from `/proc/stat`: the kernel keeps this exactly,
@@ -83,11 +120,9 @@ fn cores(stat: &str) -> usize {
 /// A process and all that descend from it.
 pub(crate) fn family(root: u32) -> Result<Vec<u32>> {
     let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let entry = entry?;
-        let pid: Option<u32> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+    for pid in processes()? {
         // Processes come and go.
-        if let (Some(pid), Ok(stat)) = (pid, fs::read_to_string(entry.path().join("stat"))) {
+        if let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) {
             parents.extend(parent(&stat).map(|parent| (pid, parent)));
         }
     }
@@ -159,5 +194,7 @@ mod tests {
         socket_memory().unwrap();
         let usage = Meter::start(&[own]).unwrap().stop().unwrap();
         assert!(usage.server >= 0.0 && usage.load >= 0.0 && usage.others >= 0.0);
+        on_cpu(own).unwrap();
+        packet_threads().unwrap();
     }
 }

@@ -73,6 +73,8 @@ pub(crate) enum Figure {
     ServerCpus,
     /// CPUs that the busiest thread of the load used.
     LoadCpus,
+    /// CPUs that the kernel's own threads used for packets of both sides.
+    PacketCpus,
     /// Of all devices, those that got their image byte for byte, in percent.
     Right,
     /// Bytes of the server's own memory, for each connection.
@@ -106,6 +108,7 @@ impl Figure {
             Self::P99 => "p99 ms",
             Self::ServerCpus => "server CPUs",
             Self::LoadCpus => "load CPUs",
+            Self::PacketCpus => "CPUs for packets",
             Self::Right => "right images, %",
             Self::UserMemory => "user memory B/connection",
             Self::KernelMemory => "kernel memory B/connection, both ends",

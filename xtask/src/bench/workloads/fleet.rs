@@ -95,6 +95,7 @@ fn trial(
         (Figure::Late, figure(outcome.late as u64)),
         (Figure::ServerCpus, usage.server),
         (Figure::LoadCpus, usage.load),
+        (Figure::PacketCpus, usage.packets),
     ]);
     say(peer, &outcome, &figures, usage.others, peak.connections);
     Ok(Trial { others: usage.others, figures })
@@ -139,11 +140,12 @@ fn say(peer: Peer, outcome: &Outcome, figures: &Figures, others: f64, peak: usiz
     ui::say(format_args!(
         "  {peer:<27} right {right}, wrong {wrong}, broken {broken}, unfinished {unfinished}, at once \
          {peak}; {:.0} + {:.0} B/connection, {:.3} s/GB, check p99 {:.1} ms, load late {late} times, \
-         others {others:.2} CPU{}",
+         packets {:.2} CPU, others {others:.2} CPU{}",
         figure(Figure::UserMemory),
         figure(Figure::KernelMemory),
         figure(Figure::CpuPerGigabyte),
         figure(Figure::CheckMeanwhile),
+        figure(Figure::PacketCpus),
         problem.as_ref().map(|problem| format!("; first: {problem:#}")).unwrap_or_default(),
     ));
 }
