@@ -28,7 +28,7 @@ impl App {
         Self {
             catalog,
             images: ImageCache::new(config.delivery.cache_size.0),
-            limits: Limits::new(&config.limits),
+            limits: Limits::new(config),
             policy: config.policy,
             delivery: config.delivery.clone(),
             bounds: config.limits.clone(),

@@ -67,8 +67,12 @@ pub struct DeliveryConfig {
     pub at_least: Span,
     /// Bytes a second below which a download is dropped once `at_least` is over.
     pub slowest: ByteSize,
-    /// The kernel's send buffer for one connection.
+    /// The kernel's send buffer for one connection. It takes twice as much memory.
     pub socket_buffer: ByteSize,
+    /// The same for a client that takes a download faster than any device does.
+    pub fast_socket_buffer: ByteSize,
+    /// How many downloads at a time may have that much.
+    pub fast_downloads: u32,
 }
 
 /// Section `[limits]`.
@@ -203,6 +207,8 @@ impl Default for DeliveryConfig {
             at_least: Span::seconds(600),
             slowest: ByteSize(2 << 10),
             socket_buffer: ByteSize(64 << 10),
+            fast_socket_buffer: ByteSize(256 << 10),
+            fast_downloads: 256,
         }
     }
 }

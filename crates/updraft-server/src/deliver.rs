@@ -6,6 +6,7 @@ mod file;
 mod send;
 
 use std::fs::File;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
@@ -14,18 +15,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::io::{AsyncWriteExt as _, ReadBuf};
+use tokio::time::Instant;
 
 pub(crate) use cache::ImageCache;
-pub(crate) use send::{Pace, Then, send};
+pub(crate) use send::{Terms, Then, send};
 
 use crate::catalog::Stamp;
 use crate::config::DeliveryConfig;
 use crate::deliver::file::{Reading, read_chunk};
 use crate::deliver::send::part;
+use crate::device::alarm::Alarm;
 use crate::device::stream::Stream;
 use crate::limits::DownloadPlace;
+use crate::sys::SharedBytes;
 
 /// An image on its way, or a part of one.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ pub(crate) enum Source {
     /// Nowhere: only the head was asked for.
     HeadOnly,
     /// Memory that all connections share.
-    Memory(Bytes),
+    Memory(Arc<SharedBytes>),
     /// A file, which must stay as it was when its digest was taken.
     File(Arc<File>, Stamp),
 }
@@ -108,8 +111,9 @@ impl Delivery {
     }
 }
 
-/// Bytes of a shared image sent before the next connection has its turn.
-const TURN: usize = 256 * 1024;
+/// Bytes of an image sent before the next connection has its turn. The socket mostly takes less at once:
+/// it is offered what fills it, which costs the fewest calls.
+const TURN: usize = 1024 * 1024;
 /// Bytes read from a file at a time: at first, while the device's speed is not known, and always from
 /// one that is on the disk only.
 const CHUNK: usize = 64 * 1024;
@@ -129,55 +133,84 @@ pub(crate) fn arrived<S: Stream>(stream: &S, wire: OnTheWire) -> Outcome {
 /// Ends a connection after its last answer: says that nothing follows, and waits until the peer has
 /// everything, so that closing does not take away what is still on its way. The time counts from
 /// `started`.
-pub(crate) async fn finish<S: Stream>(
-    stream: &mut S,
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep every argument twice")]
+pub(crate) fn finish<'s, S: Stream>(
+    stream: &'s mut S,
     wire: OnTheWire,
-    limits: &DeliveryConfig,
+    limits: &'s DeliveryConfig,
     started: Instant,
-) -> Outcome {
-    let stall = limits.stall.to_std();
-    let deadline = started + limits.longest(wire.length);
-    let mut pause = FIRST_PAUSE;
-    let mut quiet_since = Instant::now();
-    let mut before = None;
-    let mut ended = if stream.shutdown().await.is_ok() { Ended::Sent } else { Ended::Vanished };
-    while ended == Ended::Sent {
+    alarm: &'s mut Alarm,
+) -> impl Future<Output = Outcome> + Send {
+    async move {
+        let stall = limits.stall.to_std();
+        let deadline = started + limits.longest(wire.length);
+        let mut pause = FIRST_PAUSE;
+        let mut quiet_since = Instant::now();
+        let mut before = None;
         let mut peer_is_done = false;
-        match timeout(pause, stream.read(&mut [0; 512])).await {
-            // What a client still sends is of no interest; its end is.
-            Ok(Ok(length)) => peer_is_done = length == 0,
-            Ok(Err(_)) => ended = Ended::Vanished,
-            Err(_) => pause = longer(pause),
-        }
-        let now = stream.acknowledged();
-        if now != before {
-            (before, quiet_since) = (now, Instant::now());
-        }
-        let has_all = now.is_some_and(|bytes| bytes >= wire.start + wire.length);
-        let patience = if has_all { LAST_PAUSE.min(stall) } else { stall };
-        let is_late = Instant::now() >= deadline;
-        if is_late || quiet_since.elapsed() >= patience {
-            if !has_all {
-                ended = if is_late { Ended::TooSlow } else { Ended::Stalled };
-                stream.reset_on_close();
+        let mut ended = if stream.shutdown().await.is_ok() { Ended::Sent } else { Ended::Vanished };
+        while ended == Ended::Sent {
+            alarm.set(Instant::now() + pause);
+            match poll_fn(|context| poll_heard(stream, peer_is_done, alarm, context)).await {
+                // What a client still sends is of no interest; its end is. It sends no more then, but
+                // may well go on receiving; a reset would tell that it does not.
+                Heard::Something => {}
+                Heard::End => peer_is_done = true,
+                Heard::Error => ended = Ended::Vanished,
+                Heard::Nothing => pause = longer(pause),
             }
-            break;
-        }
-        if peer_is_done {
-            if has_all {
+            let now = stream.acknowledged();
+            if now != before {
+                (before, quiet_since) = (now, Instant::now());
+            }
+            let has_all = now.is_some_and(|bytes| bytes >= wire.start + wire.length);
+            let patience = if has_all { LAST_PAUSE.min(stall) } else { stall };
+            let is_late = Instant::now() >= deadline;
+            if is_late || quiet_since.elapsed() >= patience {
+                if !has_all {
+                    ended = if is_late { Ended::TooSlow } else { Ended::Stalled };
+                    stream.reset_on_close();
+                }
                 break;
             }
-            // It sends no more, but may well go on receiving; a reset would tell that it does not.
-            sleep(pause).await;
-            pause = longer(pause);
+            if peer_is_done && has_all {
+                break;
+            }
+        }
+        match arrived(stream, wire) {
+            outcome if outcome.ended == Ended::Delivered => outcome,
+            // It closed without a word about the rest.
+            outcome if ended == Ended::Sent => outcome,
+            outcome => Outcome { ended, ..outcome },
         }
     }
-    match arrived(stream, wire) {
-        outcome if outcome.ended == Ended::Delivered => outcome,
-        // It closed without a word about the rest.
-        outcome if ended == Ended::Sent => outcome,
-        outcome => Outcome { ended, ..outcome },
+}
+
+/// What a peer is heard of that nothing more is sent to.
+enum Heard {
+    Something,
+    End,
+    Error,
+    /// Nothing until the alarm.
+    Nothing,
+}
+
+fn poll_heard<S: Stream>(
+    stream: &mut S,
+    peer_is_done: bool,
+    alarm: &mut Alarm,
+    context: &mut Context<'_>,
+) -> Poll<Heard> {
+    let mut bytes = [0; 512];
+    let mut buffer = ReadBuf::new(&mut bytes);
+    if !peer_is_done && let Poll::Ready(read) = Pin::new(stream).poll_read(context, &mut buffer) {
+        return Poll::Ready(match read {
+            Ok(()) if buffer.filled().is_empty() => Heard::End,
+            Ok(()) => Heard::Something,
+            Err(_) => Heard::Error,
+        });
     }
+    alarm.poll(context).map(|()| Heard::Nothing)
 }
 
 fn longer(pause: Duration) -> Duration {
@@ -220,7 +253,8 @@ impl hyper::body::Body for ImageBody {
             Source::HeadOnly => return Poll::Ready(None),
             Source::Memory(image) => {
                 range.start = range.end;
-                part(image, &(start..start + length)).map(|part| image.slice_ref(part))
+                let image = Bytes::from_owner(Owner(Arc::clone(image)));
+                part(&image, &(start..start + length)).map(|part| image.slice_ref(part))
             }
             Source::File(file, stamp) => {
                 let length = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
@@ -236,5 +270,14 @@ impl hyper::body::Body for ImageBody {
             Some(chunk) => Ok(hyper::body::Frame::data(chunk)),
             None => Err(io::Error::other("the file changed")),
         }))
+    }
+}
+
+/// Shared bytes in the form that hyper's bodies take.
+struct Owner(Arc<SharedBytes>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }

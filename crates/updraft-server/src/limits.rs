@@ -7,25 +7,29 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::check_in::DeviceId;
-use crate::config::LimitsConfig;
+use crate::config::Config;
 
 /// The places of all clients.
 #[derive(Debug)]
 pub(crate) struct Limits {
     connections: Arc<Places<IpAddr>>,
     downloads: Arc<Places<DeviceId>>,
+    fast: Arc<Places<()>>,
 }
 
 /// A connection's place; dropping it gives it back.
 pub(crate) type ConnectionPlace = Place<IpAddr>;
 /// A download's place; dropping it gives it back.
 pub(crate) type DownloadPlace = Place<DeviceId>;
+/// The place of a download that may take more of the kernel's memory; dropping it gives it back.
+pub(crate) type FastPlace = Place<()>;
 
 impl Limits {
-    pub(crate) fn new(config: &LimitsConfig) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
-            connections: Places::new(config.connections_per_address),
-            downloads: Places::new(config.downloads_per_device),
+            connections: Places::new(config.limits.connections_per_address),
+            downloads: Places::new(config.limits.downloads_per_device),
+            fast: Places::new(config.delivery.fast_downloads),
         }
     }
 
@@ -37,6 +41,11 @@ impl Limits {
     /// A place for one more download of a device.
     pub(crate) fn download(&self, device: DeviceId) -> Result<DownloadPlace, Full> {
         Places::take(&self.downloads, device)
+    }
+
+    /// A place for one more fast download.
+    pub(crate) fn fast(&self) -> Result<FastPlace, Full> {
+        Places::take(&self.fast, ())
     }
 }
 

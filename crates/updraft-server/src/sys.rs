@@ -1,10 +1,13 @@
 //! The system calls that no safe crate offers. The only unsafe code of the server.
 #![expect(unsafe_code, reason = "calls without a safe wrapper; see each block")]
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::mem::{MaybeUninit, size_of};
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -51,6 +54,46 @@ pub(crate) fn watched(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>>
     unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }.map_err(Into::into)
 }
 
+/// Bytes in memory that never change, and a file of the same bytes, which the kernel can send without
+/// copying them.
+#[derive(Debug)]
+pub(crate) struct SharedBytes {
+    file: File,
+    map: memmap2::Mmap,
+}
+
+impl SharedBytes {
+    /// Reads `length` bytes from the start of a file. Fewer there are an error.
+    pub(crate) fn read(source: &File, length: u64) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let mut file = File::from(memfd_create("image", flags)?);
+        let mut from_start = source;
+        io::Seek::seek(&mut from_start, io::SeekFrom::Start(0))?;
+        if io::copy(&mut from_start.take(length), &mut file)? < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        fcntl_add_seals(&file, seals)?;
+        // SAFETY: the file is in memory, and its seals keep everybody, us included, from changing its
+        // bytes or its length from here on.
+        let map = unsafe { memmap2::Mmap::map(&file) }?;
+        Ok(Self { file, map })
+    }
+
+    /// The file in memory.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl std::ops::Deref for SharedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
@@ -58,6 +101,20 @@ mod tests {
     use std::os::fd::AsFd as _;
 
     use super::*;
+
+    #[test]
+    fn shared_bytes_are_those_of_the_file_and_nobody_changes_them() {
+        let mut source = tempfile::tempfile().unwrap();
+        source.write_all(b"image and more").unwrap();
+        let shared = SharedBytes::read(&source, 5).unwrap();
+        assert_eq!(&*shared, b"image");
+        assert_eq!(shared.file().metadata().unwrap().len(), 5);
+        let mut file = shared.file();
+        assert!(file.write_all(b"x").is_err());
+        assert!(file.set_len(1).is_err());
+        assert!(SharedBytes::read(&source, 15).is_err());
+        assert!(SharedBytes::read(&source, 0).unwrap().is_empty());
+    }
 
     #[test]
     fn what_the_peer_received_is_acknowledged() {

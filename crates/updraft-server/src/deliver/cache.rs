@@ -3,14 +3,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::digest;
+use crate::sys::SharedBytes;
 
 /// How many missed images are remembered.
 const REMEMBERED: usize = 16;
@@ -36,7 +35,7 @@ struct Images {
 
 #[derive(Debug)]
 struct Cached {
-    image: Bytes,
+    image: Arc<SharedBytes>,
     used: AtomicU64,
 }
 
@@ -53,7 +52,7 @@ impl ImageCache {
     }
 
     /// The image with that SHA-256, if it is in memory.
-    pub(crate) fn get(&self, sha256: &digest::Sha256) -> Option<Bytes> {
+    pub(crate) fn get(&self, sha256: &digest::Sha256) -> Option<Arc<SharedBytes>> {
         let images = self.images.read().unwrap_or_else(PoisonError::into_inner);
         let cached = images.by_sha256.get(sha256)?;
         cached.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
@@ -69,7 +68,12 @@ impl ImageCache {
 
     /// Takes in an image of `size` bytes from its file. `None` if there is no room for it (images
     /// being sent keep theirs), or if the file does not hold what it should.
-    pub(crate) fn load(&self, sha256: &digest::Sha256, size: u64, file: &File) -> Option<Bytes> {
+    pub(crate) fn load(
+        &self,
+        sha256: &digest::Sha256,
+        size: u64,
+        file: &File,
+    ) -> Option<Arc<SharedBytes>> {
         if size > self.limit {
             return None;
         }
@@ -80,12 +84,11 @@ impl ImageCache {
         if !self.make_room(size) {
             return None;
         }
-        let mut image = vec![0; usize::try_from(size).ok()?];
-        file.read_exact_at(&mut image, 0).ok()?;
-        if Sha256::digest(&image)[..] != sha256.0 {
+        let image = SharedBytes::read(file, size).ok()?;
+        if Sha256::digest(&*image)[..] != sha256.0 {
             return None;
         }
-        let image = Bytes::from(image);
+        let image = Arc::new(image);
         let used = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));
         let mut images = self.images.write().unwrap_or_else(PoisonError::into_inner);
         images.bytes += size;
@@ -118,7 +121,7 @@ impl ImageCache {
         let mut idle: Vec<_> = images
             .by_sha256
             .iter()
-            .filter(|(_, cached)| cached.image.is_unique())
+            .filter(|(_, cached)| Arc::strong_count(&cached.image) == 1)
             .map(|(sha256, cached)| (cached.used.load(Ordering::Relaxed), *sha256))
             .collect();
         let freeable: u64 = idle

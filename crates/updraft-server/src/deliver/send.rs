@@ -6,17 +6,19 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::app::App;
 use crate::config::DeliveryConfig;
 use crate::deliver::file::{FilePart, Piece};
 use crate::deliver::{Delivery, Ended, Source, TURN};
 use crate::device::alarm::Alarm;
 use crate::device::stream::Stream;
 use crate::http::Body;
+use crate::limits::{FastPlace, Limits};
+use crate::sys::SharedBytes;
 
 /// What comes after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,21 +29,25 @@ pub(crate) enum Then {
     Close,
 }
 
-/// How long a peer may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    /// It takes not one byte for so long.
-    stall: Duration,
-    /// All of it has to be over by then.
+/// How long a peer may take, and what is given to one that is faster than any device.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'s> {
+    delivery: &'s DeliveryConfig,
+    limits: &'s Limits,
+    /// All of the answer has to be over by then.
     deadline: Instant,
 }
 
-impl Pace {
-    /// The pace of an answer with a body of `length` bytes, begun at `started`.
-    pub(crate) fn new(limits: &DeliveryConfig, started: Instant, length: u64) -> Self {
-        Self { stall: limits.stall.to_std(), deadline: started + limits.longest(length) }
+impl<'s> Terms<'s> {
+    /// The terms of an answer with a body of `length` bytes, begun at `started`.
+    pub(crate) fn new(app: &'s App, started: Instant, length: u64) -> Self {
+        let (delivery, limits) = (&app.delivery, &app.limits);
+        Self { delivery, limits, deadline: started + delivery.longest(length) }
     }
 }
+
+/// Bytes a millisecond from which on a peer is fast: 4 MB/s, which no module's flash can take.
+const FAST: u128 = 4_000;
 
 /// Sends a head and its body. `sent` counts the bytes written to this connection. The body of an
 /// answer that could not be sent is cut by a reset: no peer takes that for its end.
@@ -50,12 +56,14 @@ pub(crate) fn send<'s, S: Stream>(
     head: Bytes,
     body: &'s Body,
     then: Then,
-    pace: Pace,
+    terms: Terms<'s>,
     alarm: &'s mut Alarm,
     sent: &'s mut u64,
 ) -> impl Future<Output = Result<(), Ended>> + Send {
     let rest = Rest::of(body);
-    let mut sending = Sending { stream, head, rest, then, pace, alarm, is_waiting: false, sent };
+    let peer = Peer::Unknown;
+    let waiting_since = None;
+    let mut sending = Sending { stream, head, rest, then, terms, alarm, waiting_since, peer, sent };
     async move {
         loop {
             match poll_fn(|context| sending.poll(context)).await {
@@ -75,16 +83,29 @@ struct Sending<'s, S> {
     head: Bytes,
     rest: Rest<'s>,
     then: Then,
-    pace: Pace,
+    terms: Terms<'s>,
     alarm: &'s mut Alarm,
-    /// The alarm is set for the stall that lasts since the last byte was taken.
-    is_waiting: bool,
+    /// Since when the peer has taken nothing. The alarm is set for it.
+    waiting_since: Option<Instant>,
+    peer: Peer,
     sent: &'s mut u64,
+}
+
+/// What a peer has shown to be.
+enum Peer {
+    /// It did not have to be waited for yet.
+    Unknown,
+    /// It takes what is there at once: fewer, larger pieces cost less.
+    Fast(#[expect(dead_code, reason = "it is there to be dropped with the rest")] FastPlace),
+    /// A device.
+    Slow,
 }
 
 /// What is left of the body.
 enum Rest<'s> {
     Memory(&'s [u8]),
+    /// A range of an image in memory.
+    Shared(&'s SharedBytes, Range<usize>),
     File(Box<FilePart>),
     /// The file is not what it was.
     Changed,
@@ -107,7 +128,7 @@ impl<S: Stream> Sending<'_, S> {
                 Poll::Ready(Ok(Written::FileChanged)) => Err(Ended::FileChanged),
                 Poll::Pending => return self.poll_patience(context).map(Err),
             }?;
-            self.is_waiting = false;
+            self.judge(written);
             *self.sent += written as u64;
             let of_head = self.take_off_head(written);
             let is_turn = self.rest.take_off(written - of_head);
@@ -137,6 +158,16 @@ impl<S: Stream> Sending<'_, S> {
                 let turn = &bytes[..bytes.len().min(TURN)];
                 write(context, turn, turn.len() == bytes.len())
             }
+            // To a slow peer the kernel sends the pages themselves. Copying them is faster, but a copy
+            // for each of thousands of devices takes memory and time.
+            Rest::Shared(image, range) if matches!(self.peer, Peer::Slow) && head.is_empty() => {
+                Pin::new(&mut **stream).poll_send_file(context, image.file(), range.clone())
+            }
+            Rest::Shared(image, range) => {
+                let end = range.end.min(range.start + TURN);
+                let turn = image.get(range.start..end).unwrap_or_default();
+                write(context, turn, end == range.end)
+            }
             Rest::Changed => return Poll::Ready(Ok(Written::FileChanged)),
             Rest::File(part) => match ready!(part.poll_piece(context, write)) {
                 Piece::Passed(written) => written,
@@ -152,14 +183,30 @@ impl<S: Stream> Sending<'_, S> {
             // It is the disk that is waited for.
             return Poll::Pending;
         }
-        let Pace { stall, deadline } = self.pace;
-        if !self.is_waiting {
-            self.is_waiting = true;
-            self.alarm.set(deadline.min(Instant::now() + stall));
+        let deadline = self.terms.deadline;
+        if self.waiting_since.is_none() {
+            let now = Instant::now();
+            self.waiting_since = Some(now);
+            self.alarm.set(deadline.min(now + self.terms.delivery.stall.to_std()));
         }
         ready!(self.alarm.poll(context));
         let is_late = Instant::now() >= deadline;
         Poll::Ready(if is_late { Ended::TooSlow } else { Ended::Stalled })
+    }
+
+    /// Judges a peer that was waited for by how long it took for what there is room for now.
+    fn judge(&mut self, written: usize) {
+        let Some(since) = self.waiting_since.take() else { return };
+        if matches!(self.peer, Peer::Fast(_)) {
+            return;
+        }
+        self.peer = Peer::Slow;
+        if written as u128 >= FAST * since.elapsed().as_millis()
+            && let Ok(place) = self.terms.limits.fast()
+        {
+            self.stream.widen(self.terms.delivery.fast_socket_buffer.as_usize());
+            self.peer = Peer::Fast(place);
+        }
     }
 
     /// Takes the first of `written` bytes off the head, and lets go of its memory once all of it is
@@ -187,7 +234,7 @@ impl<'s> Rest<'s> {
             Body::Text(text) => Self::Memory(text.as_bytes()),
             Body::Bytes(bytes) => Self::Memory(bytes),
             Body::Image(Delivery { source: Source::Memory(image), range, .. }) => {
-                part(image, range).map_or(Self::Changed, Self::Memory)
+                indices(range).map_or(Self::Changed, |range| Self::Shared(image, range))
             }
             Body::Image(Delivery { source: Source::File(file, stamp), range, .. }) => {
                 Self::File(Box::new(FilePart::new(file, *stamp, range.clone())))
@@ -198,6 +245,7 @@ impl<'s> Rest<'s> {
     fn is_empty(&self) -> bool {
         match self {
             Self::Memory(bytes) => bytes.is_empty(),
+            Self::Shared(_, range) => range.is_empty(),
             Self::File(part) => part.is_empty(),
             Self::Changed => false,
         }
@@ -215,6 +263,10 @@ impl<'s> Rest<'s> {
                 *bytes = &bytes[written..];
                 written >= TURN
             }
+            Self::Shared(_, range) => {
+                range.start += written;
+                written >= TURN
+            }
             Self::File(part) => part.take_off(written),
             Self::Changed => false,
         }
@@ -222,6 +274,10 @@ impl<'s> Rest<'s> {
 }
 
 /// A part of an image in memory.
-pub(super) fn part<'i>(image: &'i Bytes, range: &Range<u64>) -> Option<&'i [u8]> {
-    image.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
+pub(super) fn part<'i>(image: &'i [u8], range: &Range<u64>) -> Option<&'i [u8]> {
+    image.get(indices(range)?)
+}
+
+fn indices(range: &Range<u64>) -> Option<Range<usize>> {
+    Some(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
 }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::app::{self, App};
 use crate::catalog::Effort;
-use crate::deliver::{self, Ended, OnTheWire, Outcome, Pace, Then};
+use crate::deliver::{self, Ended, OnTheWire, Outcome, Terms, Then};
 use crate::device::alarm::Alarm;
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
@@ -78,7 +78,7 @@ pub(crate) fn serve<S: Stream, P: Send>(
                     break;
                 }
                 Next::End => {
-                    Box::pin(connection.finish(&mut stream)).await;
+                    Box::pin(connection.finish(&mut stream, &mut waiting.alarm)).await;
                     false
                 }
             };
@@ -296,8 +296,8 @@ impl Connection<'_> {
         let sent = {
             let body = if head_only { &Body::Empty } else { &reply.answer.body };
             let then = if keep_alive { Then::GoOn } else { Then::Close };
-            let pace = Pace::new(&self.app.delivery, started, body.len());
-            deliver::send(stream, head, body, then, pace, alarm, &mut self.sent).await
+            let terms = Terms::new(self.app, started, body.len());
+            deliver::send(stream, head, body, then, terms, alarm, &mut self.sent).await
         };
         // From here on the image is the kernel's: its memory and the device's place are free.
         let limits = &self.app.delivery;
@@ -309,7 +309,7 @@ impl Connection<'_> {
                 log::request(&request, &reply, outcome, || started.elapsed());
                 if request.route == DeviceRoute::OtherMethod && sent.is_ok() {
                     // A body may be on its way: closing at once would take the answer away.
-                    Box::pin(deliver::finish(stream, wire, limits, started)).await;
+                    deliver::finish(stream, wire, limits, started, alarm).await;
                 }
             }
             Err(ended) => {
@@ -321,7 +321,7 @@ impl Connection<'_> {
                 self.unsettled = Some(Box::new(Unsettled { request, reply, wire, took }));
             }
             Ok(()) => {
-                let outcome = Box::pin(deliver::finish(stream, wire, limits, started)).await;
+                let outcome = deliver::finish(stream, wire, limits, started, alarm).await;
                 log::request(&request, &reply, outcome, || started.elapsed());
             }
         }
@@ -337,14 +337,14 @@ impl Connection<'_> {
     }
 
     /// Settles the same when nothing will come any more: a device may still be taking the last bytes.
-    async fn finish<S: Stream>(&mut self, stream: &mut S) {
+    async fn finish<S: Stream>(&mut self, stream: &mut S, alarm: &mut Alarm) {
         if let Some(unsettled) = self.unsettled.take() {
             let Unsettled { request, reply, wire, took } = *unsettled;
             let started = Instant::now();
             let mut outcome = deliver::arrived(stream, wire);
             if outcome.ended != Ended::Delivered {
-                let finishing = deliver::finish(stream, wire, &self.app.delivery, started);
-                outcome = Box::pin(finishing).await;
+                let limits = &self.app.delivery;
+                outcome = deliver::finish(stream, wire, limits, started, alarm).await;
             }
             log::request(&request, &reply, outcome, || took + started.elapsed());
         }
@@ -357,12 +357,11 @@ impl Connection<'_> {
         log::refused(self.peer, status.code(), error);
         let started = Instant::now();
         let head = head(&mut Answer::empty(status), false, self.app.now());
-        let limits = &self.app.delivery;
-        let pace = Pace::new(limits, started, 0);
+        let terms = Terms::new(self.app, started, 0);
         let (none, sent) = (Body::Empty, &mut self.sent);
-        if deliver::send(stream, head, &none, Then::GoOn, pace, alarm, sent).await.is_ok() {
+        if deliver::send(stream, head, &none, Then::GoOn, terms, alarm, sent).await.is_ok() {
             let wire = OnTheWire { start: self.sent, length: 0 };
-            deliver::finish(stream, wire, limits, started).await;
+            deliver::finish(stream, wire, &self.app.delivery, started, alarm).await;
         }
     }
 }

@@ -2,13 +2,17 @@
 //! answer that fits into the socket's buffer: those end without ever having been registered with the
 //! runtime, which saves a good part of what they cost.
 
+use std::fs::File;
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{self, Shutdown};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustix::fs::sendfile;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -73,6 +77,21 @@ fn attempt<T>(mut operation: impl FnMut() -> io::Result<T>) -> Option<io::Result
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
             result => return Some(result),
+        }
+    }
+}
+
+/// Waits until the socket takes something, and what came of giving it something then.
+fn poll_io(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    mut operation: impl FnMut() -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(context))?;
+        match stream.try_io(Interest::WRITABLE, &mut operation) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return Poll::Ready(result),
         }
     }
 }
@@ -163,12 +182,26 @@ impl Stream for Fresh {
             return Poll::Ready(result);
         }
         let stream = self.register()?;
-        loop {
-            ready!(stream.poll_write_ready(context))?;
-            match stream.try_io(Interest::WRITABLE, || send_last(stream.as_fd(), slices)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
+        poll_io(&stream, context, || send_last(stream.as_fd(), slices))
+    }
+
+    fn poll_send_file(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        file: &File,
+        range: Range<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.register()?;
+        poll_io(&stream, context, || {
+            let mut offset = range.start as u64;
+            Ok(sendfile(stream.as_fd(), file, Some(&mut offset), range.len())?)
+        })
+    }
+
+    fn widen(&self, bytes: usize) {
+        let result = self.socket().map(|socket| SockRef::from(&socket).set_send_buffer_size(bytes));
+        if let Some(Err(error)) = result {
+            tracing::debug!(%error, "cannot widen a socket's buffer");
         }
     }
 
@@ -177,9 +210,9 @@ impl Stream for Fresh {
     }
 
     fn reset_on_close(&self) {
-        let result = self.socket().map(|socket| {
-            socket2::SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO))
-        });
+        let result = self
+            .socket()
+            .map(|socket| SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO)));
         if let Some(Err(error)) = result {
             tracing::debug!(%error, "cannot reset a connection");
         }

@@ -1,6 +1,8 @@
 //! What the device plane needs of a byte stream, whatever carries it.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,6 +17,17 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
+
+    /// Sends a range of a file whose bytes never change.
+    fn poll_send_file(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        file: &File,
+        range: Range<usize>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Gives the connection a larger buffer for what is sent, of so many bytes.
+    fn widen(&self, bytes: usize);
 
     /// Bytes that the peer has acknowledged so far, where that can be told.
     fn acknowledged(&self) -> Option<u64>;
