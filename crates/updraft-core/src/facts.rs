@@ -304,6 +304,11 @@ impl Facts {
         self.chip.map(Chip::family)
     }
 
+    /// Bytes once inflated, as far as anybody knows; `None` if it is no gzip.
+    pub fn inflated(&self) -> Option<u64> {
+        self.gzip.map(|gzip| self.sizes.inflated.unwrap_or(gzip.isize.into()))
+    }
+
     /// The version, if the image holds one that its author chose.
     pub fn version(&self) -> Option<&str> {
         self.meaningful().map(|d| &*d.version).filter(|v| !v.is_empty())

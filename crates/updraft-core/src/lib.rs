@@ -11,6 +11,7 @@ mod chip;
 mod eboot;
 mod facts;
 mod flash;
+pub mod gates;
 mod inspect;
 mod layout;
 mod md5;
