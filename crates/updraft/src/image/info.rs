@@ -36,7 +36,7 @@ pub(crate) struct InfoArgs {
     long: bool,
     /// Draw what happens in the flash when each file is installed over the air. LAYOUT is one of the
     /// ESP8266 (4m2m, 1m64), a table of Arduino-ESP32 (default, `min_spiffs`), or the file of a
-    /// partition table.
+    /// partition table, binary or CSV.
     #[arg(long, value_name = "LAYOUT", value_parser = FlashLayout::parse)]
     flash: Option<FlashLayout>,
     /// The image that the device runs. Without this: one as large as the file.
