@@ -19,7 +19,7 @@ fn an_update_of_an_esp8266_is_drawn_step_by_step() {
     let expected = "
   flash 4m2m, 4 MiB
 
-  1. the device runs what it is said to run
+  1. the device runs the image given
      |oooooo--------------------------fffffffffffffffffffffffffffffffx|
      o 0x000000 to 0x05c000  the sketch that runs, 373904 bytes
      - 0x05c000 to 0x200000  free
@@ -187,8 +187,20 @@ fn an_unknown_layout_is_wrong_usage() {
         );
         assert_eq!(error(name), expected);
     }
-    let output = folder.run(&["new.bin", "--flash", "4m2m", "--running", "none.bin"]);
-    assert_eq!(output.status.code(), Some(2));
+    for (running, problem) in [
+        (
+            "none.bin",
+            format!(
+                "cannot read {}: No such file or directory (os error 2)",
+                folder.path("none.bin")
+            ),
+        ),
+        ("table.bin", format!("no device runs {table}: unknown", table = folder.path("table.bin"))),
+    ] {
+        let output = folder.run(&["new.bin", "--flash", "4m2m", "--running", running]);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("updraft: {problem}\n"));
+    }
 }
 
 /// A sketch of about this many bytes: a multiple of 16.
