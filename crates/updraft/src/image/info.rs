@@ -21,6 +21,8 @@ mod read;
 mod sheet;
 mod table;
 
+pub(super) use self::read::facts;
+
 /// Arguments of `updraft image info`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  updraft image info door-1.2.0.bin\n  \
@@ -52,10 +54,10 @@ pub(super) fn run(args: &InfoArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
     let mut inflater = Box::new(Inflater::new());
     let running = match &args.running {
         None => None,
-        Some(path) => match Sheet::read(path, &mut inflater) {
-            Ok(sheet) if sheet.facts.sizes.sketch.is_some() => Some(sheet.facts),
-            Ok(sheet) => {
-                let (path, kind) = (path.display(), sheet.facts.kind);
+        Some(path) => match facts(path, &mut inflater) {
+            Ok(facts) if facts.sizes.sketch.is_some() => Some(facts),
+            Ok(facts) => {
+                let (path, kind) = (path.display(), facts.kind);
                 return Ok(ui::wrong_usage(&format_args!("no device runs {path}: {kind}")));
             }
             Err(error) => {

@@ -72,9 +72,8 @@ pub(super) enum Holds {
 impl Sheet {
     /// Reads the file at `path`.
     pub(super) fn read(path: &Path, inflater: &mut Inflater) -> io::Result<Self> {
+        let facts = facts(path, inflater)?;
         let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let facts = inspect(&mut file, length, inflater)?;
         let inside = match facts.kind {
             // Of what is inside a gzip only the facts are known.
             _ if facts.gzip.is_some() => Inside::Nothing,
@@ -88,6 +87,13 @@ impl Sheet {
         };
         Ok(Self { path: path.to_owned(), facts, inside })
     }
+}
+
+/// The facts of the file at `path`.
+pub(in crate::image) fn facts(path: &Path, inflater: &mut Inflater) -> io::Result<Facts> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    inspect(&mut file, length, inflater)
 }
 
 /// The dump of an ESP8266: its sketch, and the filesystem of the first layout that has one there.
