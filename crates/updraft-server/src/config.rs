@@ -206,7 +206,7 @@ impl Default for DeliveryConfig {
             stall: Span::seconds(60),
             at_least: Span::seconds(600),
             slowest: ByteSize(2 << 10),
-            socket_buffer: ByteSize(64 << 10),
+            socket_buffer: ByteSize(76 << 10),
             fast_socket_buffer: ByteSize(256 << 10),
             fast_downloads: 256,
         }

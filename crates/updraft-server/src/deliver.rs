@@ -118,8 +118,11 @@ const TURN: usize = 1024 * 1024;
 /// one that is on the disk only.
 const CHUNK: usize = 64 * 1024;
 /// How often the kernel is asked for what arrived while the last bytes are on their way, at first; the
-/// pauses double from there.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// pauses double from there. A peer that closes when it has everything, as devices do, is heard at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest of these pauses; a quarter of the time after which a peer counts as stalled, if that is
+/// less.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// How long a connection stays open for the peer to close it once it has everything.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -144,7 +147,8 @@ pub(crate) fn finish<'s, S: Stream>(
     async move {
         let stall = limits.stall.to_std();
         let deadline = started + limits.longest(wire.length);
-        let mut pause = FIRST_PAUSE;
+        let longest_pause = LONGEST_PAUSE.min(stall / 4);
+        let mut pause = FIRST_PAUSE.min(longest_pause);
         let mut quiet_since = Instant::now();
         let mut before = None;
         let mut peer_is_done = false;
@@ -157,7 +161,7 @@ pub(crate) fn finish<'s, S: Stream>(
                 Heard::Something => {}
                 Heard::End => peer_is_done = true,
                 Heard::Error => ended = Ended::Vanished,
-                Heard::Nothing => pause = longer(pause),
+                Heard::Nothing => pause = longest_pause.min(pause * 2),
             }
             let now = stream.acknowledged();
             if now != before {
@@ -211,10 +215,6 @@ fn poll_heard<S: Stream>(
         });
     }
     alarm.poll(context).map(|()| Heard::Nothing)
-}
-
-fn longer(pause: Duration) -> Duration {
-    (pause * 2).min(Duration::from_secs(1))
 }
 
 /// Body bytes that the peer acknowledged: all acknowledged ones less what came before the body. A

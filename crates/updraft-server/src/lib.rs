@@ -34,7 +34,7 @@ pub fn read_request(bytes: &[u8]) {
         if let Ok(device::request::Sorted::Device(request)) =
             device::request::sort(&head, std::net::Ipv4Addr::LOCALHOST.into())
         {
-            let _ = http::range::parse(request.range.as_deref(), 1 << 20);
+            let _ = http::range::parse(request.conditions().range, 1 << 20);
             drop(catalog::CatalogPath::from_target(&request.path));
         }
     }

@@ -10,12 +10,19 @@ use crate::people::{PeopleState, pages};
 /// What a request target means on the device plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceRoute {
-    /// `GET /_catalog?op=list&path=P`: AutoConnect's list. The query values, decoded.
-    CatalogList { op: Option<Vec<u8>>, path: Option<Vec<u8>> },
+    /// `GET /_catalog?op=list&path=P`: AutoConnect's list.
+    CatalogList(Box<ListQuery>),
     /// `GET /<path>`: a file of the catalog.
     CatalogFile,
     /// A method that no device URL has.
     OtherMethod,
+}
+
+/// The query of AutoConnect's list, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListQuery {
+    pub(crate) op: Option<Vec<u8>>,
+    pub(crate) path: Option<Vec<u8>>,
 }
 
 /// Who answers a request.
@@ -38,7 +45,8 @@ pub(crate) fn plane(method: Method, target: Target<'_>, client: &Client) -> Plan
     Plane::Device(if method == Method::Other {
         DeviceRoute::OtherMethod
     } else if target.is("/_catalog") {
-        DeviceRoute::CatalogList { op: target.query("op"), path: target.query("path") }
+        let (op, path) = (target.query("op"), target.query("path"));
+        DeviceRoute::CatalogList(Box::new(ListQuery { op, path }))
     } else {
         DeviceRoute::CatalogFile
     })
@@ -77,10 +85,10 @@ mod tests {
     #[test]
     fn the_catalog_is_exactly_one_url() {
         let list = |op: &str, path: Option<&str>| {
-            Plane::Device(DeviceRoute::CatalogList {
+            Plane::Device(DeviceRoute::CatalogList(Box::new(ListQuery {
                 op: Some(op.into()),
                 path: path.map(Into::into),
-            })
+            })))
         };
         assert_eq!(plane_of("/_catalog?op=list&path=.", &Client::Other), list("list", Some(".")));
         assert_eq!(plane_of("_catalog?op=list", &Client::Other), list("list", None));

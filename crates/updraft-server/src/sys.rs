@@ -12,21 +12,39 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+/// What the kernel knows of a TCP connection (Linux `include/uapi/linux/tcp.h`, `struct tcp_info`, up to
+/// the last field we read; what an older kernel does not know is zero).
+#[repr(C)]
+struct TcpInfo {
+    /// States, options, and 24 words of counters.
+    bytes: [u8; 8],
+    words: [u32; 24],
+    pacing_rate: u64,
+    max_pacing_rate: u64,
+    bytes_acked: u64,
+    bytes_received: u64,
+    segments: [u32; 6],
+    times: [u64; 4],
+    delivered: [u32; 2],
+    bytes_sent: u64,
+    bytes_retrans: u64,
+    order: [u32; 3],
+    snd_wnd: u32,
+}
+
 /// Bytes that the peer of a TCP connection has acknowledged since it was accepted
 /// (`tcpi_bytes_acked`, Linux 4.1; RFC 4898 `tcpEStatsAppHCThruOctetsAcked`). Our closing counts
 /// as one byte once it is acknowledged.
 pub(crate) fn bytes_acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
-    /// `struct tcp_info` (Linux `include/uapi/linux/tcp.h`) up to the field we read.
-    #[repr(C)]
-    struct TcpInfo {
-        /// States, options, and 24 words of counters.
-        bytes: [u8; 8],
-        words: [u32; 24],
-        pacing_rate: u64,
-        max_pacing_rate: u64,
-        bytes_acked: u64,
-    }
+    tcp_info(socket).map(|info| info.bytes_acked)
+}
 
+/// Bytes that the peer is ready to take now, its receive window (`tcpi_snd_wnd`, Linux 5.4; 0 before).
+pub(crate) fn peer_window(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    tcp_info(socket).map(|info| info.snd_wnd)
+}
+
+fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<TcpInfo> {
     let mut info = MaybeUninit::<TcpInfo>::zeroed();
     let mut length = libc::socklen_t::try_from(size_of::<TcpInfo>()).map_err(io::Error::other)?;
     // SAFETY: `info` is `length` bytes of writable memory, and both outlive the call; the kernel
@@ -44,7 +62,7 @@ pub(crate) fn bytes_acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: every bit pattern is a valid TcpInfo, and all of it was zeroed before the kernel wrote.
-    Ok(unsafe { info.assume_init() }.bytes_acked)
+    Ok(unsafe { info.assume_init() })
 }
 
 /// Has the runtime tell when connections wait to be accepted.
@@ -122,6 +140,8 @@ mod tests {
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut ours, _) = listener.accept().unwrap();
         assert_eq!(bytes_acknowledged(ours.as_fd()).unwrap(), 0);
+        // What a socket takes that nobody has made smaller.
+        assert!(peer_window(ours.as_fd()).unwrap() > 30_000);
         ours.write_all(&[7; 5000]).unwrap();
         let mut received = [0; 5000];
         peer.read_exact(&mut received).unwrap();

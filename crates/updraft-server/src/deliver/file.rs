@@ -55,6 +55,11 @@ impl FilePart {
         self.left.is_empty()
     }
 
+    /// Bytes left.
+    pub(super) fn len(&self) -> u64 {
+        self.left.end - self.left.start
+    }
+
     /// Whether the disk is waited for.
     pub(super) fn is_being_read(&self) -> bool {
         self.reading.is_some()
@@ -67,7 +72,7 @@ impl FilePart {
         context: &mut Context<'_>,
         mut write: impl FnMut(&mut Context<'_>, &[u8], bool) -> Poll<io::Result<usize>>,
     ) -> Poll<Piece> {
-        let left = usize::try_from(self.left.end - self.left.start).unwrap_or(TURN);
+        let left = usize::try_from(self.len()).unwrap_or(TURN);
         if let Some(reading) = &mut self.reading {
             let chunk = ready!(reading.as_mut().poll(context));
             self.reading = None;

@@ -48,6 +48,9 @@ impl<'s> Terms<'s> {
 
 /// Bytes a millisecond from which on a peer is fast: 4 MB/s, which no module's flash can take.
 const FAST: u128 = 4_000;
+/// A window from which on a peer is taken to be fast until it shows what it is. A module has 5840 bytes
+/// (lwIP's `TCP_WND`), with much memory a few times as many.
+const FAST_WINDOW: u32 = 48 << 10;
 
 /// Sends a head and its body. `sent` counts the bytes written to this connection. The body of an
 /// answer that could not be sent is cut by a reset: no peer takes that for its end.
@@ -61,10 +64,10 @@ pub(crate) fn send<'s, S: Stream>(
     sent: &'s mut u64,
 ) -> impl Future<Output = Result<(), Ended>> + Send {
     let rest = Rest::of(body);
-    let peer = Peer::Unknown;
-    let waiting_since = None;
+    let (peer, waiting_since) = (Peer::Unknown, None);
     let mut sending = Sending { stream, head, rest, then, terms, alarm, waiting_since, peer, sent };
     async move {
+        sending.look_at_peer();
         loop {
             match poll_fn(|context| sending.poll(context)).await {
                 Ok(Turn::Done) => return Ok(()),
@@ -194,18 +197,36 @@ impl<S: Stream> Sending<'_, S> {
         Poll::Ready(if is_late { Ended::TooSlow } else { Ended::Stalled })
     }
 
+    /// Takes a peer that asks for much and has room for much to be fast.
+    fn look_at_peer(&mut self) {
+        let buffer = self.terms.delivery.socket_buffer.as_usize();
+        if self.rest.is_longer_than(2 * buffer)
+            && self.stream.peer_window().is_some_and(|window| window >= FAST_WINDOW)
+        {
+            self.speed_up();
+        }
+    }
+
+    /// Gives a fast peer more of the kernel's memory, if there is a place for one more.
+    fn speed_up(&mut self) {
+        if let Ok(place) = self.terms.limits.fast() {
+            self.stream.set_send_buffer(self.terms.delivery.fast_socket_buffer.as_usize());
+            self.peer = Peer::Fast(place);
+        }
+    }
+
     /// Judges a peer that was waited for by how long it took for what there is room for now.
     fn judge(&mut self, written: usize) {
         let Some(since) = self.waiting_since.take() else { return };
-        if matches!(self.peer, Peer::Fast(_)) {
-            return;
-        }
-        self.peer = Peer::Slow;
-        if written as u128 >= FAST * since.elapsed().as_millis()
-            && let Ok(place) = self.terms.limits.fast()
-        {
-            self.stream.widen(self.terms.delivery.fast_socket_buffer.as_usize());
-            self.peer = Peer::Fast(place);
+        let is_fast = written as u128 >= FAST * since.elapsed().as_millis();
+        match self.peer {
+            Peer::Unknown | Peer::Slow if is_fast => self.speed_up(),
+            Peer::Unknown => self.peer = Peer::Slow,
+            Peer::Fast(_) if !is_fast => {
+                self.stream.set_send_buffer(self.terms.delivery.socket_buffer.as_usize());
+                self.peer = Peer::Slow;
+            }
+            Peer::Fast(_) | Peer::Slow => {}
         }
     }
 
@@ -248,6 +269,15 @@ impl<'s> Rest<'s> {
             Self::Shared(_, range) => range.is_empty(),
             Self::File(part) => part.is_empty(),
             Self::Changed => false,
+        }
+    }
+
+    /// Whether it is an image of which more than so many bytes are left.
+    fn is_longer_than(&self, bytes: usize) -> bool {
+        match self {
+            Self::Memory(_) | Self::Changed => false,
+            Self::Shared(_, range) => range.len() > bytes,
+            Self::File(part) => part.len() > bytes as u64,
         }
     }
 

@@ -81,17 +81,28 @@ fn attempt<T>(mut operation: impl FnMut() -> io::Result<T>) -> Option<io::Result
     }
 }
 
-/// Waits until the socket takes something, and what came of giving it something then.
+/// Waits until the socket takes something, and what came of giving it `wanted` bytes then. If it took
+/// fewer it is full: nobody needs to ask it again before it has room.
 fn poll_io(
     stream: &TcpStream,
     context: &mut Context<'_>,
+    wanted: usize,
     mut operation: impl FnMut() -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     loop {
         ready!(stream.poll_write_ready(context))?;
-        match stream.try_io(Interest::WRITABLE, &mut operation) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return Poll::Ready(result),
+        let mut taken = None;
+        let result = stream.try_io(Interest::WRITABLE, || match operation()? {
+            some if some < wanted => {
+                taken = Some(some);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            all => Ok(all),
+        });
+        match (result, taken) {
+            (_, Some(some)) => return Poll::Ready(Ok(some)),
+            (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => {}
+            (result, None) => return Poll::Ready(result),
         }
     }
 }
@@ -182,7 +193,8 @@ impl Stream for Fresh {
             return Poll::Ready(result);
         }
         let stream = self.register()?;
-        poll_io(&stream, context, || send_last(stream.as_fd(), slices))
+        let wanted = slices.iter().map(|slice| slice.len()).sum();
+        poll_io(&stream, context, wanted, || send_last(stream.as_fd(), slices))
     }
 
     fn poll_send_file(
@@ -192,17 +204,21 @@ impl Stream for Fresh {
         range: Range<usize>,
     ) -> Poll<io::Result<usize>> {
         let stream = self.register()?;
-        poll_io(&stream, context, || {
+        poll_io(&stream, context, range.len(), || {
             let mut offset = range.start as u64;
             Ok(sendfile(stream.as_fd(), file, Some(&mut offset), range.len())?)
         })
     }
 
-    fn widen(&self, bytes: usize) {
+    fn set_send_buffer(&self, bytes: usize) {
         let result = self.socket().map(|socket| SockRef::from(&socket).set_send_buffer_size(bytes));
         if let Some(Err(error)) = result {
-            tracing::debug!(%error, "cannot widen a socket's buffer");
+            tracing::debug!(%error, "cannot set a socket's buffer");
         }
+    }
+
+    fn peer_window(&self) -> Option<u32> {
+        self.socket().and_then(|socket| sys::peer_window(socket).ok())
     }
 
     fn acknowledged(&self) -> Option<u64> {

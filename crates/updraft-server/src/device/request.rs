@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::dialect::arduino::{self, Client};
 use crate::http::answer::Framing;
-use crate::http::{BadHead, RequestHead, Target};
+use crate::http::{BadHead, Known, RequestHead, Target};
 use crate::router::{DeviceRoute, Plane, plane};
 
 /// A request that the device plane answers.
@@ -17,10 +17,38 @@ pub(crate) struct DeviceRequest {
     pub(crate) client: Client,
     /// The target's path as sent, not decoded; without the query, which may hold secrets.
     pub(crate) path: Box<str>,
-    pub(crate) range: Option<Box<[u8]>>,
-    pub(crate) if_range: Option<Box<[u8]>>,
-    pub(crate) if_none_match: Option<Box<[u8]>>,
+    /// There only if the request has any: a device's has none.
+    conditions: Option<Box<Conditions<Box<[u8]>>>>,
     pub(crate) peer: IpAddr,
+}
+
+/// The header fields by which a client asks for a part of a file, or only for a new one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Conditions<V> {
+    pub(crate) range: Option<V>,
+    pub(crate) if_range: Option<V>,
+    pub(crate) if_none_match: Option<V>,
+}
+
+impl DeviceRequest {
+    pub(crate) fn conditions(&self) -> Conditions<&[u8]> {
+        self.conditions.as_ref().map_or_else(Conditions::default, |all| Conditions {
+            range: all.range.as_deref(),
+            if_range: all.if_range.as_deref(),
+            if_none_match: all.if_none_match.as_deref(),
+        })
+    }
+}
+
+fn conditions(known: &Known<'_>) -> Option<Box<Conditions<Box<[u8]>>>> {
+    let has_any = [known.range, known.if_range, known.if_none_match].iter().any(Option::is_some);
+    has_any.then(|| {
+        Box::new(Conditions {
+            range: known.range.map(Into::into),
+            if_range: known.if_range.map(Into::into),
+            if_none_match: known.if_none_match.map(Into::into),
+        })
+    })
 }
 
 /// Whose request it is.
@@ -47,9 +75,7 @@ pub(crate) fn sort(head: &RequestHead<'_, '_>, peer: IpAddr) -> Result<Sorted, B
         framing: Framing { method: head.method, keep_alive: head.keeps_alive(&known) },
         client,
         path: target.path().into(),
-        range: known.range.map(Into::into),
-        if_range: known.if_range.map(Into::into),
-        if_none_match: known.if_none_match.map(Into::into),
+        conditions: conditions(&known),
         peer: peer.to_canonical(),
     })))
 }

@@ -11,12 +11,12 @@ use crate::catalog::{Absent, BadPath, CatalogPath, Effort, Entry, Found};
 use crate::check_in::{CheckIn, Mode};
 use crate::decide::{Decision, Note, decide_file, is_tasmota};
 use crate::deliver::{Delivery, Source};
-use crate::device::request::DeviceRequest;
+use crate::device::request::{Conditions, DeviceRequest};
 use crate::dialect::arduino::{self, Client};
 use crate::dialect::autoconnect;
 use crate::http::range::{self, Asked};
 use crate::http::{Answer, Body, Method, Status};
-use crate::router::DeviceRoute;
+use crate::router::{DeviceRoute, ListQuery};
 
 /// An answer, and what the log says of it.
 #[derive(Debug)]
@@ -55,22 +55,15 @@ pub(crate) fn respond(
             Answer::empty(Status::NotImplemented).closing(),
             "only GET and HEAD are known here",
         )),
-        DeviceRoute::CatalogList { op, path } => {
-            respond_list(app, op.as_deref(), path.as_deref(), effort)
-        }
+        DeviceRoute::CatalogList(query) => respond_list(app, query, effort),
         DeviceRoute::CatalogFile => respond_file(app, request, now, effort),
     }
 }
 
-fn respond_list(
-    app: &App,
-    op: Option<&[u8]>,
-    path: Option<&[u8]>,
-    effort: Effort,
-) -> Option<Reply> {
+fn respond_list(app: &App, query: &ListQuery, effort: Effort) -> Option<Reply> {
     let refused =
         |status, why: Cow<'static, str>| Some(Reply::new(Answer::empty(status).closing(), why));
-    let folder = match autoconnect::read(op, path) {
+    let folder = match autoconnect::read(query.op.as_deref(), query.path.as_deref()) {
         autoconnect::Asked::NoOperation => {
             return refused(Status::Forbidden, "no such catalog operation".into());
         }
@@ -178,12 +171,13 @@ fn deliver(
     effort: Effort,
 ) -> Option<Reply> {
     let etag = arduino::etag(entry);
-    if request.if_none_match.as_deref() == Some(etag.as_bytes()) {
+    let Conditions { range, if_range, if_none_match } = request.conditions();
+    if if_none_match == Some(etag.as_bytes()) {
         return Some(Reply::new(Answer::empty(Status::NotModified), "the client has it already"));
     }
     let size = entry.image.size;
-    let unchanged = request.if_range.as_deref().is_none_or(|tag| tag == etag.as_bytes());
-    let (status, range) = match range::parse(request.range.as_deref().filter(|_| unchanged), size) {
+    let unchanged = if_range.is_none_or(|tag| tag == etag.as_bytes());
+    let (status, range) = match range::parse(range.filter(|_| unchanged), size) {
         Asked::Whole => (Status::Ok, 0..size),
         Asked::Part(range) => (Status::PartialContent, range),
         Asked::Nothing => {

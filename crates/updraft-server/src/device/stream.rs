@@ -26,8 +26,11 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         range: Range<usize>,
     ) -> Poll<io::Result<usize>>;
 
-    /// Gives the connection a larger buffer for what is sent, of so many bytes.
-    fn widen(&self, bytes: usize);
+    /// Gives the connection a buffer for what is sent, of so many bytes.
+    fn set_send_buffer(&self, bytes: usize);
+
+    /// Bytes that the peer is ready to take now, where that can be told.
+    fn peer_window(&self) -> Option<u32>;
 
     /// Bytes that the peer has acknowledged so far, where that can be told.
     fn acknowledged(&self) -> Option<u64>;
