@@ -20,11 +20,18 @@ pub(crate) struct App {
     pub(crate) policy: Policy,
     pub(crate) delivery: DeliveryConfig,
     pub(crate) bounds: LimitsConfig,
+    /// The method by which the system is set to control congestion, by its name.
+    pub(crate) congestion_control: Vec<u8>,
     clock: Arc<dyn Clock>,
 }
 
 impl App {
-    pub(crate) fn new(config: &Config, catalog: Arc<Catalog>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        congestion_control: Vec<u8>,
+    ) -> Self {
         Self {
             catalog,
             images: ImageCache::new(config.delivery.cache_size.0),
@@ -32,6 +39,7 @@ impl App {
             policy: config.policy,
             delivery: config.delivery.clone(),
             bounds: config.limits.clone(),
+            congestion_control,
             clock,
         }
     }

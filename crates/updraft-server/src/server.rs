@@ -124,7 +124,8 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
     let catalog = Catalog::open(config.catalog.clone(), &config.data, Arc::clone(&clock))
         .map_err(|source| StartError::Catalog { path: config.catalog.path.clone(), source })?;
     let catalog = Arc::new(catalog);
-    let app = Arc::new(App::new(config, Arc::clone(&catalog), clock));
+    let app = App::new(config, Arc::clone(&catalog), clock, congestion_control());
+    let app = Arc::new(app);
     let (stopper, stop) = stop::channel();
 
     // One listener of each address to every thread.
@@ -249,14 +250,30 @@ enum Sharing {
 /// Connections the kernel keeps waiting for us (it takes less if `net.core.somaxconn` is less).
 const BACKLOG: i32 = 4096;
 
+/// How congestion is controlled towards devices: in a way that sets no timer for every packet, as others do
+/// (BBR). In a window of four packets there is nothing to spread. Every kernel has this one, and lets
+/// everybody choose it.
+const UNPACED: &[u8] = b"reno";
+
+/// The name of the method that the system is set to.
+fn congestion_control() -> Vec<u8> {
+    let name = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
+        .and_then(|socket| socket.tcp_congestion())
+        .unwrap_or_else(|_| UNPACED.to_vec());
+    name.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
+}
+
 fn socket(address: SocketAddr, sharing: Sharing, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(sharing == Sharing::Shared)?;
     socket.set_nonblocking(true)?;
-    // Connections inherit both.
+    // Connections inherit all three.
     socket.set_send_buffer_size(config.delivery.socket_buffer.as_usize())?;
     socket.set_tcp_nodelay(true)?;
+    if let Err(error) = socket.set_tcp_congestion(UNPACED) {
+        tracing::debug!(%error, "devices are sent to as the system is set to");
+    }
     socket.bind(&address.into())?;
     // The one that only tells would take a device's connection and drop it.
     if sharing == Sharing::Shared {

@@ -16,12 +16,16 @@ pub(crate) fn describe(versions: &[String]) -> Vec<String> {
     let kernel = said("uname", &["-r"]);
     // A build's name says nothing of the kernel.
     let kernel = kernel.split('-').next().unwrap_or_default();
+    let congestion = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
+    let congestion = congestion.as_deref().unwrap_or("unknown").trim();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let model = field(&cpus, "model name").unwrap_or("unknown processor");
     let commit = said("git", &["describe", "--always", "--dirty", "--abbrev=10"]);
     let software = [vec![said("rustc", &["--version"])], versions.to_vec()].concat().join(", ");
     vec![
-        format!("Machine: {cores} cores ({model}), {memory} GiB, Linux {kernel}"),
+        format!(
+            "Machine: {cores} cores ({model}), {memory} GiB, Linux {kernel}, congestion control {congestion}"
+        ),
         format!("Updraft: {commit}; {software}"),
         format!("Date: {}", said("date", &["-u", "+%Y-%m-%d"])),
     ]

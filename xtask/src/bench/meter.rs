@@ -14,17 +14,16 @@ pub(crate) struct Usage {
     pub(crate) time: Duration,
     pub(crate) server: f64,
     pub(crate) load: f64,
-    /// By the kernel's own threads for packets (`ksoftirqd`). Who caused it cannot be told; with
-    /// nothing else on the network, it was server and load.
+    /// By nobody in particular: interrupts on idle cores, and the kernel's own threads for packets
+    /// (`ksoftirqd`). With nothing else on the network, server and load caused it.
     pub(crate) packets: f64,
-    /// By everybody else, the machine's host included.
+    /// By all other processes, and by the machine's host.
     pub(crate) others: f64,
 }
 
 /// A measurement that has begun.
 pub(crate) struct Meter<'a> {
     server: &'a [u32],
-    packets: Vec<u32>,
     began: Instant,
     before: Reading,
 }
@@ -32,22 +31,20 @@ pub(crate) struct Meter<'a> {
 impl<'a> Meter<'a> {
     /// Begins to measure the server of these processes, and ourselves as the load.
     pub(crate) fn start(server: &'a [u32]) -> Result<Self> {
-        let packets = packet_threads()?;
-        let before = Reading::take(server, &packets)?;
-        Ok(Self { server, packets, before, began: ui::now() })
+        Ok(Self { server, before: Reading::take(server)?, began: ui::now() })
     }
 
     pub(crate) fn stop(self) -> Result<Usage> {
-        let after = Reading::take(self.server, &self.packets)?;
+        let after = Reading::take(self.server)?;
         let time = self.began.elapsed();
         let cpus = |from: Duration, to: Duration| {
             to.saturating_sub(from).as_secs_f64() / time.as_secs_f64()
         };
         let server = cpus(self.before.server, after.server);
         let load = cpus(self.before.load, after.load);
-        let packets = cpus(self.before.packets, after.packets);
+        let others = cpus(self.before.others, after.others);
         let idle = cpus(self.before.idle, after.idle);
-        let others = (after.cores - idle - server - load - packets).max(0.0);
+        let packets = (after.cores - idle - server - load - others).max(0.0);
         Ok(Usage { time, server, load, packets, others })
     }
 }
@@ -55,18 +52,18 @@ impl<'a> Meter<'a> {
 struct Reading {
     server: Duration,
     load: Duration,
-    packets: Duration,
+    others: Duration,
     /// Of all cores together.
     idle: Duration,
     cores: f64,
 }
 
 impl Reading {
-    fn take(server: &[u32], packets: &[u32]) -> Result<Self> {
+    fn take(server: &[u32]) -> Result<Self> {
         let stat = fs::read_to_string("/proc/stat")?;
         Ok(Self {
             server: server.iter().map(|pid| sys::process_cpu(*pid)).sum::<Result<_, _>>()?,
-            packets: packets.iter().map(|pid| on_cpu(*pid)).sum::<Result<_>>()?,
+            others: others(server)? + stolen(&stat).context("/proc/stat")?,
             load: sys::process_cpu(std::process::id())?,
             idle: idle(&stat).context("/proc/stat")?,
             cores: figure(cores(&stat) as u64),
@@ -74,23 +71,37 @@ impl Reading {
     }
 }
 
-/// The kernel's threads that take over the work on packets when interrupts cannot keep up, one for each
-/// core. None where they cannot be seen, as in a container.
-fn packet_threads() -> Result<Vec<u32>> {
-    let is_one = |pid: &u32| {
-        fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|name| name.starts_with("ksoftirqd/"))
-    };
-    Ok(processes()?.into_iter().filter(is_one).collect())
+/// CPU time of all processes but the server's, ourselves, and the kernel's threads that take over the work
+/// on packets when interrupts cannot keep up. What ended meanwhile is with who waited for it.
+fn others(server: &[u32]) -> Result<Duration> {
+    let own = std::process::id();
+    let is_other = |pid: &u32| *pid != own && !server.contains(pid);
+    // Processes come and go.
+    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    Ok(processes()?
+        .into_iter()
+        .filter(is_other)
+        .filter_map(stat)
+        .filter_map(|stat| used(&stat))
+        .sum())
 }
 
-/// Time that a thread of the kernel's was on a CPU: it has no clock of its own, but a schedstat
-/// (Linux `Documentation/scheduler/sched-stats.rst`), in nanoseconds.
-fn on_cpu(pid: u32) -> Result<Duration> {
-    let path = format!("/proc/{pid}/schedstat");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let time = text.split_whitespace().next().and_then(|time| time.parse().ok());
-    time.map(Duration::from_nanos).with_context(|| format!("no time in {path}"))
+/// CPU time of a process and of those it waited for, from `/proc/PID/stat`; of `ksoftirqd` none.
+fn used(stat: &str) -> Option<Duration> {
+    let (name, rest) = stat.rsplit_once(')')?;
+    if name.contains("(ksoftirqd/") {
+        return None;
+    }
+    // Behind the name: state, ten fields, then utime, stime, cutime and cstime in 1/100 s (proc(5)).
+    let times = rest.split_whitespace().skip(11).take(4).map(|time| time.parse::<u64>().ok());
+    Some(Duration::from_millis(times.sum::<Option<u64>>()? * 10))
+}
+
+/// Time that the machine's host kept all cores together from us, from `/proc/stat`.
+fn stolen(stat: &str) -> Option<Duration> {
+    // cpu user nice system idle iowait irq softirq steal ..., in 1/100 s.
+    let steal = stat.lines().next()?.split_whitespace().nth(8)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(steal * 10))
 }
 
 /// All processes, the kernel's threads among them.
@@ -181,6 +192,10 @@ mod tests {
         assert_eq!(idle("intr 1"), None);
         assert_eq!(cores(stat), 1);
         assert_eq!(parent("17 (a) b) S 5 17 17 0"), Some(5));
+        assert_eq!(stolen(stat), Some(Duration::from_millis(2_600)));
+        let stat = "17 (a) b) S 5 17 17 0 -1 1 2 3 4 5 10 20 300 4000 20 0";
+        assert_eq!(used(stat), Some(Duration::from_millis(43_300)));
+        assert_eq!(used(&stat.replace("a) b", "ksoftirqd/0")), None);
         let sockstat = "sockets: used 9\nTCP: inuse 5 orphan 0 tw 3 alloc 8 mem 12\nUDP: inuse 1\n";
         assert_eq!(sockstat_pages(sockstat), Some(12));
     }
@@ -194,7 +209,6 @@ mod tests {
         socket_memory().unwrap();
         let usage = Meter::start(&[own]).unwrap().stop().unwrap();
         assert!(usage.server >= 0.0 && usage.load >= 0.0 && usage.others >= 0.0);
-        on_cpu(own).unwrap();
-        packet_threads().unwrap();
+        assert!(others(&[]).unwrap() > others(&processes().unwrap()).unwrap());
     }
 }

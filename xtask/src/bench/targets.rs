@@ -73,7 +73,7 @@ pub(crate) enum Figure {
     ServerCpus,
     /// CPUs that the busiest thread of the load used.
     LoadCpus,
-    /// CPUs that the kernel's own threads used for packets of both sides.
+    /// CPUs that interrupts and the kernel's own threads used for packets of both sides.
     PacketCpus,
     /// Of all devices, those that got their image byte for byte, in percent.
     Right,

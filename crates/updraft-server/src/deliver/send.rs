@@ -34,6 +34,8 @@ pub(crate) enum Then {
 pub(crate) struct Terms<'s> {
     delivery: &'s DeliveryConfig,
     limits: &'s Limits,
+    /// What the system is set to.
+    congestion_control: &'s [u8],
     /// All of the answer has to be over by then.
     deadline: Instant,
 }
@@ -41,8 +43,12 @@ pub(crate) struct Terms<'s> {
 impl<'s> Terms<'s> {
     /// The terms of an answer with a body of `length` bytes, begun at `started`.
     pub(crate) fn new(app: &'s App, started: Instant, length: u64) -> Self {
-        let (delivery, limits) = (&app.delivery, &app.limits);
-        Self { delivery, limits, deadline: started + delivery.longest(length) }
+        Self {
+            delivery: &app.delivery,
+            limits: &app.limits,
+            congestion_control: &app.congestion_control,
+            deadline: started + app.delivery.longest(length),
+        }
     }
 }
 
@@ -197,12 +203,13 @@ impl<S: Stream> Sending<'_, S> {
         Poll::Ready(if is_late { Ended::TooSlow } else { Ended::Stalled })
     }
 
-    /// Takes a peer that asks for much and has room for much to be fast.
+    /// Fits the connection to a peer that asks for much. One that has room for much is taken to be fast,
+    /// and perhaps far away: it is sent to as the system is set to. All others are in no need of that.
     fn look_at_peer(&mut self) {
-        let buffer = self.terms.delivery.socket_buffer.as_usize();
-        if self.rest.is_longer_than(2 * buffer)
+        if self.rest.is_longer_than(2 * self.terms.delivery.socket_buffer.as_usize())
             && self.stream.peer_window().is_some_and(|window| window >= FAST_WINDOW)
         {
+            self.stream.set_congestion_control(self.terms.congestion_control);
             self.speed_up();
         }
     }

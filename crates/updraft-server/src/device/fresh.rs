@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::fs::sendfile;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
@@ -58,6 +59,13 @@ impl Fresh {
         match &mut self.0 {
             State::Unregistered { socket, .. } => Some(socket),
             _ => None,
+        }
+    }
+
+    /// Sets an option of the socket. None is worth failing for.
+    fn set(&self, what: &str, set: impl FnOnce(&SockRef<'_>) -> io::Result<()>) {
+        if let Some(Err(error)) = self.socket().map(|socket| set(&SockRef::from(&socket))) {
+            tracing::debug!(%error, "cannot set the {what} of a connection");
         }
     }
 
@@ -211,10 +219,11 @@ impl Stream for Fresh {
     }
 
     fn set_send_buffer(&self, bytes: usize) {
-        let result = self.socket().map(|socket| SockRef::from(&socket).set_send_buffer_size(bytes));
-        if let Some(Err(error)) = result {
-            tracing::debug!(%error, "cannot set a socket's buffer");
-        }
+        self.set("buffer", |socket| socket.set_send_buffer_size(bytes));
+    }
+
+    fn set_congestion_control(&self, name: &[u8]) {
+        self.set("congestion control", |socket| socket.set_tcp_congestion(name));
     }
 
     fn peer_window(&self) -> Option<u32> {
@@ -226,11 +235,6 @@ impl Stream for Fresh {
     }
 
     fn reset_on_close(&self) {
-        let result = self
-            .socket()
-            .map(|socket| SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO)));
-        if let Some(Err(error)) = result {
-            tracing::debug!(%error, "cannot reset a connection");
-        }
+        self.set("end", |socket| socket.set_linger(Some(Duration::ZERO)));
     }
 }

@@ -29,6 +29,9 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Gives the connection a buffer for what is sent, of so many bytes.
     fn set_send_buffer(&self, bytes: usize);
 
+    /// Has the kernel control congestion by the method of that name.
+    fn set_congestion_control(&self, name: &[u8]);
+
     /// Bytes that the peer is ready to take now, where that can be told.
     fn peer_window(&self) -> Option<u32>;
 
