@@ -12,6 +12,7 @@ mod facts;
 mod flash;
 mod inspect;
 mod md5;
+pub mod signature;
 mod window;
 
 pub use chip::{Chip, Family};

@@ -9,6 +9,7 @@ mod esp8266;
 mod files;
 mod gzip;
 mod other;
+mod signature;
 
 use updraft_core::{Facts, Inflater, Inspector};
 
