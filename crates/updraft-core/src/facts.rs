@@ -304,6 +304,11 @@ impl Facts {
         self.chip.map(Chip::family)
     }
 
+    /// Bytes once inflated, as far as anybody knows; `None` if it is no gzip.
+    pub fn inflated(&self) -> Option<u64> {
+        self.gzip.map(|gzip| self.sizes.inflated.unwrap_or(gzip.isize.into()))
+    }
+
     /// The version, if the image holds one that its author chose.
     pub fn version(&self) -> Option<&str> {
         self.meaningful().map(|d| &*d.version).filter(|v| !v.is_empty())
@@ -426,6 +431,9 @@ impl core::ops::Deref for Segments {
 }
 
 impl<const N: usize> Text<N> {
+    /// No text.
+    pub(crate) const EMPTY: Self = Self { bytes: [0; N], len: 0 };
+
     /// The text in `field`: up to its first NUL (or all of it), as far as it is UTF-8 without
     /// control characters.
     pub fn from_field(field: [u8; N]) -> Self {
@@ -436,6 +444,18 @@ impl<const N: usize> Text<N> {
             Err(error) => error.valid_up_to(),
         };
         Self { bytes: field, len: u8::try_from(len).unwrap_or(u8::MAX) }
+    }
+
+    /// The field of `text`, filled up with NUL; `None` if it is too long.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut field = [0; N];
+        field.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self::from_field(field))
+    }
+
+    /// The whole field as it stands in the file, with what follows the text.
+    pub fn field(&self) -> &[u8; N] {
+        &self.bytes
     }
 }
 

@@ -8,17 +8,26 @@
 extern crate std;
 
 mod chip;
+mod eboot;
 mod facts;
 mod flash;
+pub mod gates;
 mod inspect;
+mod layout;
 mod md5;
+mod otadata;
+mod partition;
 pub mod signature;
 mod window;
 
 pub use chip::{Chip, Family};
+pub use eboot::{EbootCommand, EbootFault};
 pub use facts::{
     AppDescriptor, Checks, Facts, Fault, FilesystemKind, FlashMode, FlashSettings, Gzip, Kind,
     NotOta, OtaTarget, RunningDigests, RunningMd5, Segment, Segments, Signature, Sizes, Text,
     Verdict,
 };
 pub use inspect::{Inflater, Inspector};
+pub use layout::{Esp8266Layout, NoRoom, Staging};
+pub use otadata::{OtaData, OtaEntry, OtaSector, OtaState, OtaWrite};
+pub use partition::{AppKind, DataKind, Partition, PartitionFault, PartitionKind, PartitionTable};

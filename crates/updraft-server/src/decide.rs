@@ -1,10 +1,11 @@
 //! Decides what a device that asks for a catalog file by name gets. Pure: the check-in, the file and
-//! what the device is known to run come in, a decision with its reason goes out.
+//! what the device is known to run come in, a decision with its reason goes out. What a device would
+//! not take or survive is core's to say.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use updraft_core::{Chip, Family};
+use updraft_core::{OtaTarget, gates};
 
 use crate::catalog::image::{Image, Target};
 use crate::check_in::{CheckIn, Mode};
@@ -37,52 +38,10 @@ pub(crate) enum Note {
 /// Why a device does not get a file. `Display` gives the words that the log shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// The image is for the other family of chips.
-    Family(Family),
-    /// The image is for another chip of the same family.
-    Chip {
-        /// What the image is for.
-        image: Chip,
-        /// What the device is, known from what it runs.
-        device: Chip,
-    },
-    /// A sketch was asked for, and this is a filesystem.
-    FilesystemForSketch,
-    /// A filesystem was asked for, and this is a sketch.
-    SketchForFilesystem,
     /// No device could install this file: the words say why.
     NotOta(Box<str>),
-    /// Only the ESP8266's boot loader inflates.
-    GzipForEsp32,
-    /// A filesystem image is written as it comes: nobody inflates it.
-    GzipForFilesystem,
-    /// It needs more room than the device has.
-    TooLarge {
-        /// Bytes it takes, in whole sectors on the ESP8266.
-        needs: u64,
-        /// Bytes the device reports as free.
-        free: u64,
-    },
-    /// The device has no application partition to write to.
-    NoOtaPartition,
-    /// The inflated image would run over the compressed one while eboot reads it.
-    NoRoomToInflate {
-        /// Bytes the inflated image takes, in whole sectors.
-        needs: u64,
-        /// Where the compressed image would be staged.
-        start: u64,
-    },
-    /// The image expects more flash than the chip has.
-    FlashSize {
-        /// Bytes the image's header names.
-        image: u64,
-        /// Bytes the device reports.
-        chip: u64,
-    },
-    /// The signature would be checked over the rewritten flash mode and fail (error 12).
-    SignedMode,
-    /// The flash mode inside a gzip cannot be rewritten, and it is not the one the device runs.
-    GzipMode,
+    /// This device would not take it, or not survive it.
+    Device(gates::Reason),
 }
 
 /// What a device is known to run, by a digest it reported.
@@ -131,11 +90,16 @@ pub(crate) fn decide_file(
     if policy.same == Same::NotModified && runs_already(check_in, image) {
         return Decision::UpToDate;
     }
-    match (contradiction(check_in, image, running), policy.gate) {
+    let (file, device) = (as_file(image), as_device(check_in, running));
+    let reason = match &image.target {
+        Target::Never(why) => Some(Reason::NotOta(why.clone())),
+        _ => gates::contradiction(&file, &device).map(Reason::Device),
+    };
+    match (reason, policy.gate) {
         (Some(reason), Gate::Closed) => Decision::Refuse(reason),
         (Some(reason), Gate::Open) => Decision::Offer(Note::GateOff(reason)),
         (None, _) if image.target == Target::Unrecognised => Decision::Offer(Note::Unrecognised),
-        (None, _) if is_mode_unproven(check_in, image, running) => {
+        (None, _) if gates::is_mode_unproven(&file, &device) => {
             Decision::Offer(Note::FlashModeUnknown)
         }
         (None, _) => Decision::Offer(Note::None),
@@ -160,119 +124,44 @@ pub(crate) fn is_tasmota(version: &str) -> bool {
     })
 }
 
-/// The first known reason why this device must not get this file. What is not known is no reason.
-fn contradiction(
-    check_in: &CheckIn,
-    image: &Image,
-    running: Option<Running<'_>>,
-) -> Option<Reason> {
-    if let Target::Never(why) = &image.target {
-        return Some(Reason::NotOta(why.clone()));
+/// What the gates need of an image that could be installed.
+fn as_file(image: &Image) -> gates::Image {
+    gates::Image {
+        target: match image.target {
+            Target::Sketch => Some(OtaTarget::Sketch),
+            Target::Filesystem => Some(OtaTarget::Filesystem),
+            Target::Unrecognised | Target::Never(_) => None,
+        },
+        chip: image.chip,
+        size: image.size,
+        inflated: image.inflated,
+        flash_size: image.flash_size,
+        flash_mode: image.flash_mode,
+        signed: image.signed,
     }
-    if let Some(family) = image.family().filter(|&family| family != check_in.family) {
-        return Some(Reason::Family(family));
-    }
-    if let (Some(image), Some(device)) = (image.chip, running.and_then(|r| r.image.chip))
-        && image != device
-    {
-        return Some(Reason::Chip { image, device });
-    }
-    if check_in.mode == Mode::Filesystem {
-        return match image.target {
-            Target::Sketch => Some(Reason::SketchForFilesystem),
-            _ if image.is_gzip() => Some(Reason::GzipForFilesystem),
-            _ => None,
-        };
-    }
-    if image.target == Target::Filesystem {
-        return Some(Reason::FilesystemForSketch);
-    }
-    match check_in.family {
-        Family::Esp8266 => esp8266(check_in, image, running),
-        Family::Esp32 => esp32(check_in, image),
-    }
-    .or_else(|| flash_size(check_in, image))
 }
 
-/// Flash sector of the ESP8266: updates are staged and copied in whole ones.
-const SECTOR: u64 = 4096;
-
-fn esp8266(check_in: &CheckIn, image: &Image, running: Option<Running<'_>>) -> Option<Reason> {
-    let sectors = |bytes: u64| bytes.div_ceil(SECTOR).saturating_mul(SECTOR);
-    if let Some(free) = check_in.free_space {
-        let needs = sectors(image.size);
-        if needs > free {
-            return Some(Reason::TooLarge { needs, free });
-        }
-        if let (Some(inflated), Some(sketch)) = (image.inflated, check_in.sketch_size) {
-            // free = end - sectors(sketch), and the file is staged right below end.
-            let start = free.saturating_add(sectors(sketch)).saturating_sub(needs);
-            let needs = sectors(inflated);
-            if needs > start {
-                return Some(Reason::NoRoomToInflate { needs, start });
-            }
-        }
+/// What the gates need of a device that checks in.
+fn as_device(check_in: &CheckIn, running: Option<Running<'_>>) -> gates::Device {
+    gates::Device {
+        family: check_in.family,
+        chip: running.and_then(|running| running.image.chip),
+        asks_for: match check_in.mode {
+            Mode::Filesystem => OtaTarget::Filesystem,
+            Mode::Sketch | Mode::Version => OtaTarget::Sketch,
+        },
+        free_space: check_in.free_space,
+        sketch_size: check_in.sketch_size,
+        chip_size: check_in.chip_size,
+        flash_mode: running.and_then(|running| running.flash_mode),
     }
-    let mode = running.and_then(|r| r.flash_mode)?;
-    let other_mode = image.flash_mode.is_some_and(|of_image| of_image != mode);
-    if other_mode && image.is_gzip() {
-        return Some(Reason::GzipMode);
-    }
-    (other_mode && image.signed).then_some(Reason::SignedMode)
-}
-
-/// Whether an image would have to be in the flash mode that the device runs, and nobody can tell.
-fn is_mode_unproven(check_in: &CheckIn, image: &Image, running: Option<Running<'_>>) -> bool {
-    check_in.family == Family::Esp8266
-        && check_in.mode != Mode::Filesystem
-        && (image.is_gzip() || image.signed)
-        && running.and_then(|r| r.flash_mode).is_none()
-}
-
-fn esp32(check_in: &CheckIn, image: &Image) -> Option<Reason> {
-    if image.is_gzip() {
-        return Some(Reason::GzipForEsp32);
-    }
-    let free = check_in.free_space?;
-    if free == 0 {
-        return Some(Reason::NoOtaPartition);
-    }
-    (image.size > free).then_some(Reason::TooLarge { needs: image.size, free })
-}
-
-fn flash_size(check_in: &CheckIn, image: &Image) -> Option<Reason> {
-    let (image, chip) = (u64::from(image.flash_size?), check_in.chip_size?);
-    (image > chip).then_some(Reason::FlashSize { image, chip })
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Family(family) => write!(f, "the image is for the {family}"),
-            Self::Chip { image, device } => {
-                write!(f, "the image is for the {image}, the device is a {device}")
-            }
-            Self::FilesystemForSketch => f.write_str("the file is a filesystem, not a sketch"),
-            Self::SketchForFilesystem => f.write_str("the file is a sketch, not a filesystem"),
             Self::NotOta(why) => f.write_str(why),
-            Self::GzipForEsp32 => f.write_str("an ESP32 does not inflate"),
-            Self::GzipForFilesystem => f.write_str("no device inflates a filesystem image"),
-            Self::TooLarge { needs, free } => {
-                write!(f, "it needs {needs} bytes, the device has {free} free")
-            }
-            Self::NoOtaPartition => f.write_str("the device has no second application partition"),
-            Self::NoRoomToInflate { needs, start } => {
-                write!(f, "inflated it needs {needs} bytes, and only {start} can be overwritten")
-            }
-            Self::FlashSize { image, chip } => {
-                write!(f, "the image expects {image} bytes of flash, the chip has {chip}")
-            }
-            Self::SignedMode => f.write_str(
-                "the flash mode would be rewritten, and the signature would fail (error 12)",
-            ),
-            Self::GzipMode => {
-                f.write_str("the flash mode inside the gzip differs from the running one")
-            }
+            Self::Device(reason) => reason.fmt(f),
         }
     }
 }
@@ -298,7 +187,8 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use updraft_core::Chip;
+    use updraft_core::gates::Reason as Why;
+    use updraft_core::{Chip, Family};
 
     use super::*;
     use crate::check_in::DeviceId;
@@ -406,22 +296,26 @@ mod tests {
         let check = |check_in: CheckIn, image: Image, expect: Reason| {
             assert_eq!(reason(&check_in, &image), Some(expect));
         };
-        check(esp32(), image(), Reason::Family(Family::Esp8266));
-        check(device(), esp32_image(Chip::Esp32), Reason::Family(Family::Esp32));
+        check(esp32(), image(), Reason::Device(Why::Family(Family::Esp8266)));
+        check(device(), esp32_image(Chip::Esp32), Reason::Device(Why::Family(Family::Esp32)));
         let boot_loader = Image { target: Target::Never("a boot loader".into()), ..image() };
         check(device(), boot_loader, Reason::NotOta("a boot loader".into()));
         let filesystem = Image { target: Target::Filesystem, chip: None, ..image() };
-        check(device(), filesystem.clone(), Reason::FilesystemForSketch);
+        check(device(), filesystem.clone(), Reason::Device(Why::FilesystemForSketch));
         let wants_filesystem = CheckIn { mode: Mode::Filesystem, ..device() };
-        check(wants_filesystem.clone(), image(), Reason::SketchForFilesystem);
+        check(wants_filesystem.clone(), image(), Reason::Device(Why::SketchForFilesystem));
         let unknown_gzip =
             Image { target: Target::Unrecognised, inflated: Some(9), chip: None, ..image() };
-        check(wants_filesystem, unknown_gzip.clone(), Reason::GzipForFilesystem);
-        check(esp32(), unknown_gzip, Reason::GzipForEsp32);
+        check(wants_filesystem, unknown_gzip.clone(), Reason::Device(Why::GzipForFilesystem));
+        check(esp32(), unknown_gzip, Reason::Device(Why::GzipForEsp32));
         let small_chip = CheckIn { chip_size: Some(1 << 20), ..device() };
-        check(small_chip, image(), Reason::FlashSize { image: 4 << 20, chip: 1 << 20 });
+        check(
+            small_chip,
+            image(),
+            Reason::Device(Why::FlashSize { image: 4 << 20, chip: 1 << 20 }),
+        );
         let one_partition = CheckIn { free_space: Some(0), ..esp32() };
-        check(one_partition, esp32_image(Chip::Esp32), Reason::NoOtaPartition);
+        check(one_partition, esp32_image(Chip::Esp32), Reason::Device(Why::NoOtaPartition));
     }
 
     #[test]
@@ -430,12 +324,12 @@ mod tests {
         let check_in = CheckIn { free_space: Some(491_520), ..device() };
         assert_eq!(reason(&check_in, &of(490_000)), None);
         assert_eq!(reason(&check_in, &of(491_520)), None);
-        let too_large = Reason::TooLarge { needs: 495_616, free: 491_520 };
+        let too_large = Reason::Device(Why::TooLarge { needs: 495_616, free: 491_520 });
         assert_eq!(reason(&check_in, &of(491_521)), Some(too_large));
 
         let of = |size| Image { size, ..esp32_image(Chip::Esp32) };
         assert_eq!(reason(&esp32(), &of(0x14_0000)), None);
-        let too_large = Reason::TooLarge { needs: 0x14_0001, free: 0x14_0000 };
+        let too_large = Reason::Device(Why::TooLarge { needs: 0x14_0001, free: 0x14_0000 });
         assert_eq!(reason(&esp32(), &of(0x14_0001)), Some(too_large));
     }
 
@@ -448,7 +342,7 @@ mod tests {
         assert_eq!(reason(&check_in, &gzip(745_472)), None);
         assert_eq!(
             reason(&check_in, &gzip(745_473)),
-            Some(Reason::NoRoomToInflate { needs: 749_568, start: 745_472 })
+            Some(Reason::Device(Why::NoRoomToInflate { needs: 749_568, start: 745_472 }))
         );
     }
 
@@ -462,13 +356,19 @@ mod tests {
             }
         };
         let (s3, c3) = (esp32_image(Chip::Esp32S3), esp32_image(Chip::Esp32C3));
-        let expect = Reason::Chip { image: Chip::Esp32S3, device: Chip::Esp32C3 };
+        let expect = Reason::Device(Why::Chip { image: Chip::Esp32S3, device: Chip::Esp32C3 });
         assert_eq!(decide(&s3, &c3, None, &esp32()), Some(expect));
         let signed = Image { signed: true, ..image() };
-        assert_eq!(decide(&signed, &image(), Some(0), &device()), Some(Reason::SignedMode));
+        assert_eq!(
+            decide(&signed, &image(), Some(0), &device()),
+            Some(Reason::Device(Why::SignedMode))
+        );
         assert_eq!(decide(&signed, &image(), Some(2), &device()), None);
         let gzip = Image { inflated: Some(400_000), ..image() };
-        assert_eq!(decide(&gzip, &image(), Some(3), &device()), Some(Reason::GzipMode));
+        assert_eq!(
+            decide(&gzip, &image(), Some(3), &device()),
+            Some(Reason::Device(Why::GzipMode))
+        );
         assert_eq!(decide(&image(), &image(), Some(3), &device()), None);
     }
 
@@ -493,7 +393,7 @@ mod tests {
         let open = Policy { gate: Gate::Open, ..CLOSED };
         assert_eq!(
             decide_file(&esp32(), &image(), None, open),
-            Decision::Offer(Note::GateOff(Reason::Family(Family::Esp8266)))
+            Decision::Offer(Note::GateOff(Reason::Device(Why::Family(Family::Esp8266))))
         );
     }
 
@@ -545,16 +445,16 @@ mod tests {
                     prop_assert!(!matches!(image.target, Target::Never(_)));
                     prop_assert!(image.family().is_none_or(|family| family == check_in.family));
                     if check_in.mode == Mode::Filesystem {
-                        prop_assert!(image.target != Target::Sketch && !image.is_gzip());
+                        prop_assert!(image.target != Target::Sketch && image.inflated.is_none());
                         continue;
                     }
                     prop_assert!(image.target != Target::Filesystem);
                     prop_assert!(check_in.free_space.is_none_or(|free| image.size <= free));
-                    prop_assert!(check_in.family == Family::Esp8266 || !image.is_gzip());
+                    prop_assert!(check_in.family == Family::Esp8266 || image.inflated.is_none());
                     let fits = |(chip, flash): (u64, u32)| u64::from(flash) <= chip;
                     prop_assert!(check_in.chip_size.zip(image.flash_size).is_none_or(fits));
                     // Only then can the byte not be rewritten.
-                    if check_in.family == Family::Esp8266 && (image.is_gzip() || image.signed) {
+                    if check_in.family == Family::Esp8266 && (image.inflated.is_some() || image.signed) {
                         let running = running.and_then(|r| r.flash_mode);
                         let modes = image.flash_mode.zip(running);
                         prop_assert!(modes.is_none_or(|(image, device)| image == device));

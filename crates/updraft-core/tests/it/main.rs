@@ -1,4 +1,4 @@
-//! The inspector at its public border.
+//! The crate at its public border.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -9,6 +9,7 @@ mod esp8266;
 mod files;
 mod gzip;
 mod other;
+mod partition;
 mod signature;
 
 use updraft_core::{Facts, Inflater, Inspector};

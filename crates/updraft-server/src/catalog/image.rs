@@ -73,7 +73,7 @@ impl Image {
             },
             chip: facts.chip,
             size: facts.sizes.file,
-            inflated: facts.gzip.map(|gzip| facts.sizes.inflated.unwrap_or(gzip.isize.into())),
+            inflated: facts.inflated(),
             flash_size: facts.flash.and_then(|flash| flash.size),
             flash_mode: facts.flash.map(|flash| flash.mode.byte()),
             signed: facts.signature.is_some(),
@@ -92,11 +92,6 @@ impl Image {
     /// The family it is for.
     pub(crate) fn family(&self) -> Option<Family> {
         self.chip.map(Chip::family)
-    }
-
-    /// Whether the file is a gzip.
-    pub(crate) fn is_gzip(&self) -> bool {
-        self.inflated.is_some()
     }
 
     /// How a device that checks in runs this image, if it does. The appended SHA-256 goes before the
