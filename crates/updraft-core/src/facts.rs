@@ -1,9 +1,9 @@
 //! What is known of one file: a plain sheet, filled by the inspector, that decides nothing but
 //! whether the file could be installed over the air at all.
 
-use core::fmt;
-
 use crate::chip::{Chip, Family};
+
+mod words;
 
 /// Everything an inspection found out about one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,12 @@ pub struct Facts {
     pub gzip: Option<Gzip>,
     /// The signature behind the image, if one was recognised. Not verified here.
     pub signature: Option<Signature>,
+    /// What key made it, as far as the bytes say.
+    pub key: Option<SignatureKey>,
+    /// The blocks of a filesystem image.
+    pub blocks: Option<Blocks>,
+    /// Where the parts of a merged flash dump are.
+    pub places: Places,
     /// Lengths in bytes.
     pub sizes: Sizes,
     /// The verdicts on the sums that the image carries.
@@ -58,6 +64,9 @@ pub enum Kind {
     MergedFlash,
     /// An ESP-IDF partition table.
     PartitionTable,
+    /// A copy of ESP-IDF's otadata, two sectors: which application starts. Arduino's
+    /// `boot_app0.bin` is one.
+    OtaData,
     /// A filesystem image.
     Filesystem(FilesystemKind),
     /// A gzip whose inside was not looked at, or could not be.
@@ -170,6 +179,35 @@ pub enum Signature {
     SecureBootV1,
 }
 
+/// The key behind a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignatureKey {
+    /// RSA with a modulus of so many bits.
+    Rsa(u16),
+    /// ECDSA over the NIST curve of so many bits: P-256.
+    P(u16),
+}
+
+/// The blocks of a filesystem, as its first one counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// Bytes of each.
+    pub size: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// Where the parts of a merged flash dump are: offsets in the (inflated) file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Where the boot loader starts; on the ESP8266 the sketch with it.
+    pub boot_loader: Option<u64>,
+    /// Where an ESP8266 sketch ends.
+    pub sketch_end: Option<u64>,
+    /// Where the partition table starts.
+    pub partition_table: Option<u64>,
+}
+
 /// Lengths in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
@@ -280,6 +318,8 @@ pub enum NotOta {
     MergedFlash,
     /// See [`Kind::PartitionTable`].
     PartitionTable,
+    /// See [`Kind::OtaData`].
+    OtaData,
     /// A gzip nobody looked into.
     GzipUnread,
     /// A gzip around something that is no ESP8266 sketch: nothing else inflates it.
@@ -336,6 +376,7 @@ impl Facts {
             Kind::BootLoader => return Err(NotOta::BootLoader),
             Kind::MergedFlash => return Err(NotOta::MergedFlash),
             Kind::PartitionTable => return Err(NotOta::PartitionTable),
+            Kind::OtaData => return Err(NotOta::OtaData),
             _ => {}
         }
         if let Some(fault) = self.fault {
@@ -465,104 +506,5 @@ impl<const N: usize> core::ops::Deref for Text<N> {
     fn deref(&self) -> &str {
         let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
         core::str::from_utf8(bytes).unwrap_or_default()
-    }
-}
-
-impl Kind {
-    /// A short name in words, for people and for JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ArduinoSketch => "ESP8266 sketch",
-            Self::PlainV1 => "plain ESP8266 image",
-            Self::SdkV2 => "ESP8266 SDK image",
-            Self::Esp32App => "ESP32 application",
-            Self::BootLoader => "boot loader",
-            Self::MergedFlash => "merged flash dump",
-            Self::PartitionTable => "partition table",
-            Self::Filesystem(FilesystemKind::LittleFs) => "LittleFS filesystem",
-            Self::Filesystem(FilesystemKind::Spiffs) => "SPIFFS filesystem",
-            Self::Filesystem(FilesystemKind::Fat) => "FAT filesystem",
-            Self::GzipUnread => "gzip",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl fmt::Display for FlashMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Qio => f.pad("QIO"),
-            Self::Qout => f.pad("QOUT"),
-            Self::Dio => f.pad("DIO"),
-            Self::Dout => f.pad("DOUT"),
-            Self::FastRead => f.pad("fast read"),
-            Self::SlowRead => f.pad("slow read"),
-            Self::Other(byte) => write!(f, "unassigned ({byte:#04x})"),
-        }
-    }
-}
-
-impl fmt::Display for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Esp8266 { length } => write!(f, "Arduino ESP8266, {length} bytes"),
-            Self::ArduinoEsp32 => f.write_str("Arduino ESP32"),
-            Self::SecureBootV2 => f.write_str("secure boot v2"),
-            Self::SecureBootV1 => f.write_str("secure boot v1"),
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ok => "ok",
-            Self::Absent => "absent",
-            Self::Bad => "bad",
-        })
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => f.write_str("the file ends before the image does"),
-            Self::SegmentCount(count) => write!(f, "the header names {count} segments"),
-            Self::GzipHeader => f.write_str("the gzip header is one that eboot refuses"),
-            Self::GzipData => f.write_str("the gzip data is damaged"),
-            Self::GzipCrc => f.write_str("the CRC of the inflated data is wrong"),
-            Self::GzipSize => f.write_str("the gzip names a wrong inflated size"),
-            Self::GzipTrailing => f.write_str("something stands behind the gzip"),
-            Self::GzipTooBig => f.write_str("the gzip inflates to more than 16 MiB"),
-        }
-    }
-}
-
-impl fmt::Display for NotOta {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "not a firmware image that is known, or encrypted",
-            Self::PlainV1 => "an ESP8266 image without Arduino's boot loader at its start",
-            Self::SdkV2 => "an ESP8266 SDK image; Arduino's updater refuses its first byte",
-            Self::BootLoader => "a boot loader, not an application",
-            Self::MergedFlash => "a merged flash dump, made to be flashed by cable",
-            Self::PartitionTable => "a partition table",
-            Self::GzipUnread => "a gzip that was not looked into",
-            Self::GzipNotEsp8266 => "a gzip of something other than an ESP8266 sketch",
-            Self::Trailing => {
-                "something stands behind the sketch: a flash dump, or a signature of unknown length"
-            }
-            Self::Fault(fault) => return fault.fmt(f),
-            Self::BootChecksum => "the checksum of the boot loader is wrong",
-            Self::Checksum => "the checksum is wrong",
-            Self::Crc => "the CRC is wrong",
-            Self::Hash => "the appended SHA-256 is wrong",
-        })
     }
 }

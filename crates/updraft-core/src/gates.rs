@@ -40,6 +40,8 @@ pub struct Device {
     pub sketch_size: Option<u64>,
     /// Bytes of its flash.
     pub chip_size: Option<u64>,
+    /// Bytes of its filesystem, which no device reports.
+    pub filesystem_size: Option<u64>,
     /// Byte 2 of the image header in its flash.
     pub flash_mode: Option<u8>,
 }
@@ -71,6 +73,13 @@ pub enum Reason {
         needs: u64,
         /// Bytes the device reports as free.
         free: u64,
+    },
+    /// It is longer than the filesystem it would replace.
+    FilesystemTooLarge {
+        /// Bytes it takes.
+        needs: u64,
+        /// Bytes of the filesystem.
+        has: u64,
     },
     /// The device has no application partition to write to.
     NoOtaPartition,
@@ -161,11 +170,11 @@ pub fn form(image: &Image, device: &Device) -> Option<Reason> {
     }
 }
 
-/// The image fits where a sketch is written to, and a gzip has room to inflate. How long a device's
-/// filesystem is it does not report.
+/// The image fits where it is written to, and a gzip has room to inflate.
 pub fn room(image: &Image, device: &Device) -> Option<Reason> {
     if device.asks_for == OtaTarget::Filesystem {
-        return None;
+        let (needs, has) = (image.size, device.filesystem_size?);
+        return (needs > has).then_some(Reason::FilesystemTooLarge { needs, has });
     }
     let free = device.free_space?;
     match device.family {
@@ -224,6 +233,9 @@ impl fmt::Display for Reason {
             Self::TooLarge { needs, free } => {
                 write!(f, "it needs {needs} bytes, the device has {free} free")
             }
+            Self::FilesystemTooLarge { needs, has } => {
+                write!(f, "it needs {needs} bytes, the filesystem has {has}")
+            }
             Self::NoOtaPartition => f.write_str("the device has no second application partition"),
             Self::NoRoomToInflate { needs, start } => {
                 write!(f, "inflated it needs {needs} bytes, and only {start} can be overwritten")
@@ -261,6 +273,7 @@ mod tests {
         free_space: Some(1_695_744),
         sketch_size: Some(400_000),
         chip_size: Some(4 << 20),
+        filesystem_size: None,
         flash_mode: Some(2),
     };
     const ESP32: Device =
@@ -288,6 +301,10 @@ mod tests {
         let c3 = Device { chip: Some(device), ..ESP32 };
         check(for_esp32(image), c3, Some(Reason::Chip { image, device }));
         check(filesystem, DEVICE, Some(Reason::FilesystemForSketch));
+        let small = Device { filesystem_size: Some(399_999), ..wants_filesystem };
+        let too_large = Reason::FilesystemTooLarge { needs: 400_000, has: 399_999 };
+        check(filesystem, small, Some(too_large));
+        check(filesystem, Device { filesystem_size: Some(400_000), ..small }, None);
         check(IMAGE, wants_filesystem, Some(Reason::SketchForFilesystem));
         check(unknown_gzip, wants_filesystem, Some(Reason::GzipForFilesystem));
         check(unknown_gzip, ESP32, Some(Reason::GzipForEsp32));

@@ -10,7 +10,9 @@ use self::content::{Content, Prefixes};
 use self::gzip::Member;
 use self::signature::Trailer;
 use crate::chip::Family;
-use crate::facts::{Checks, Facts, Fault, Gzip, Kind, RunningDigests, Segments, Signature, Sizes};
+use crate::facts::{
+    Checks, Facts, Fault, Gzip, Kind, Places, RunningDigests, Segments, Signature, Sizes,
+};
 
 mod content;
 mod esp32;
@@ -110,6 +112,9 @@ impl<'a> Inspector<'a> {
             descriptor: None,
             gzip: None,
             signature: None,
+            key: None,
+            blocks: None,
+            places: Places::default(),
             sizes: Sizes { file: self.given, payload: self.given, ..Sizes::default() },
             checks: Checks::default(),
             fault: None,
@@ -123,6 +128,7 @@ impl<'a> Inspector<'a> {
             }
             _ => describe_plain(&mut facts, &self.content, &self.prefixes, &self.trailer),
         }
+        facts.key = facts.signature.and_then(|signature| self.trailer.key(signature));
         if self.given != self.announced {
             facts.fault = facts.fault.or(Some(Fault::Truncated));
         }

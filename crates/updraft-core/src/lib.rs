@@ -23,9 +23,9 @@ mod window;
 pub use chip::{Chip, Family};
 pub use eboot::{EbootCommand, EbootFault};
 pub use facts::{
-    AppDescriptor, Checks, Facts, Fault, FilesystemKind, FlashMode, FlashSettings, Gzip, Kind,
-    NotOta, OtaTarget, RunningDigests, RunningMd5, Segment, Segments, Signature, Sizes, Text,
-    Verdict,
+    AppDescriptor, Blocks, Checks, Facts, Fault, FilesystemKind, FlashMode, FlashSettings, Gzip,
+    Kind, NotOta, OtaTarget, Places, RunningDigests, RunningMd5, Segment, Segments, Signature,
+    SignatureKey, Sizes, Text, Verdict,
 };
 pub use inspect::{Inflater, Inspector};
 pub use layout::{Esp8266Layout, NoRoom, Staging};

@@ -153,6 +153,7 @@ fn as_device(check_in: &CheckIn, running: Option<Running<'_>>) -> gates::Device 
         free_space: check_in.free_space,
         sketch_size: check_in.sketch_size,
         chip_size: check_in.chip_size,
+        filesystem_size: None,
         flash_mode: running.and_then(|running| running.flash_mode),
     }
 }

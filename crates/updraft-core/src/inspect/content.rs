@@ -6,8 +6,11 @@ use super::esp8266::{APP_OFFSET, Sketch};
 use super::filesystem::Filesystem;
 use super::segments::{Refusal, Walker};
 use crate::chip::{Chip, Family};
-use crate::facts::{Facts, Fault, FlashSettings, Kind, RunningDigests, RunningMd5, Verdict};
-use crate::window::word;
+use crate::facts::{
+    Facts, Fault, FlashSettings, Kind, Places, RunningDigests, RunningMd5, Verdict,
+};
+use crate::otadata::{OtaData, OtaSector};
+use crate::window::{Window, word};
 
 /// First byte of an image of Espressif's own ESP8266 boot loader (esptool
 /// `ESP8266V2FirmwareImage.IMAGE_V2_MAGIC`), and the second one, which never changes.
@@ -30,6 +33,8 @@ pub(super) struct Content {
     app: Option<Walker>,
     table: TableScan,
     sketch: Sketch,
+    /// The second entry of an otadata partition.
+    second_sector: Window<32>,
 }
 
 /// Digests of a stream from its start up to certain places, which [`Content`] names.
@@ -50,12 +55,14 @@ impl Content {
             app: None,
             table: TableScan::new(),
             sketch: Sketch::new(),
+            second_sector: Window::at(0x1000),
         }
     }
 
     /// Takes the next bytes of the stream.
     pub(super) fn update(&mut self, offset: u64, chunk: &[u8]) {
         self.filesystem.update(offset, chunk);
+        self.second_sector.update(offset, chunk);
         self.first.update(offset, chunk);
         while self.first.refusal() == Some(Refusal::Magic)
             && let Some(base) = self.later_base()
@@ -101,6 +108,9 @@ impl Content {
     /// Fills in what the stream, `length` bytes of it, says about itself.
     pub(super) fn describe(&self, facts: &mut Facts, length: u64, prefixes: &Prefixes) {
         facts.kind = self.kind(length);
+        if facts.kind == Kind::MergedFlash {
+            facts.places = self.places();
+        }
         let head = self.filesystem.head();
         match facts.kind {
             Kind::ArduinoSketch => {
@@ -135,8 +145,10 @@ impl Content {
                 }
             }
             Kind::Filesystem(_) => {
-                let own = self.filesystem.find(length).map_or(length, |found| found.length);
-                facts.fault = (own > length).then_some(Fault::Truncated);
+                let found = self.filesystem.find(length);
+                facts.blocks = found.as_ref().map(|found| found.blocks);
+                let is_cut = found.is_some_and(|found| found.length() > length);
+                facts.fault = is_cut.then_some(Fault::Truncated);
             }
             Kind::Unknown if head.first() == Some(&0xE9) => facts.fault = fault(&self.first),
             _ => {}
@@ -193,6 +205,7 @@ impl Content {
             Some(Family::Esp32) if self.first_base == 0 => self.esp32_kind(),
             Some(Family::Esp32) if erased => Kind::MergedFlash,
             _ if erased && self.table.found().is_some() => Kind::MergedFlash,
+            _ if self.is_otadata(length) => Kind::OtaData,
             _ if head.starts_with(&SDK_V2) => Kind::SdkV2,
             _ if esp32::is_partition(head) => Kind::PartitionTable,
             _ => match self.filesystem.find(length) {
@@ -200,6 +213,16 @@ impl Content {
                 None => Kind::Unknown,
             },
         }
+    }
+
+    /// Whether this is as long as otadata, with at least one entry and nothing damaged.
+    fn is_otadata(&self, length: u64) -> bool {
+        let first = self.filesystem.head().first_chunk();
+        let Some((first, second)) = first.zip(self.second_sector.full()) else { return false };
+        let sectors = OtaData::new(first, second).sectors;
+        length == OtaData::LENGTH as u64
+            && sectors.iter().any(|sector| matches!(sector, OtaSector::Entry(_)))
+            && !sectors.iter().any(|sector| matches!(sector, OtaSector::Damaged { .. }))
     }
 
     /// What an image of the ESP32 family at the start is. An application maps flash, a boot loader
@@ -214,6 +237,14 @@ impl Content {
             Kind::BootLoader
         } else {
             Kind::Esp32App
+        }
+    }
+
+    fn places(&self) -> Places {
+        Places {
+            boot_loader: self.first.header().map(|_| self.first_base),
+            sketch_end: self.image_end(Kind::ArduinoSketch).filter(|_| self.may_be_esp8266()),
+            partition_table: self.table.found().map(|table| table.start),
         }
     }
 

@@ -71,6 +71,8 @@ const MAX_RECORDS: u8 = 95;
 /// A partition table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table {
+    /// Where it starts.
+    pub(super) start: u64,
     /// Offset of the first application, behind the table.
     pub(super) app: Option<u64>,
     /// Its subtype.
@@ -97,7 +99,8 @@ impl TableScan {
                     self.look_at(self.at.saturating_add(RECORD));
                 }
                 None if after_start && is_partition(record) => {
-                    let mut table = Table { app: None, subtype: u8::MAX, records: 0 };
+                    let mut table =
+                        Table { start: self.at, app: None, subtype: u8::MAX, records: 0 };
                     table.add(record, self.at);
                     self.found = Some(table);
                     self.look_at(self.at.saturating_add(RECORD));

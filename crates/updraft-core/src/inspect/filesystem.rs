@@ -1,6 +1,6 @@
 //! Recognises filesystem images by their first block.
 
-use crate::facts::FilesystemKind;
+use crate::facts::{Blocks, FilesystemKind};
 use crate::window::{Window, half_word, word};
 
 /// Page size of every SPIFFS that these chips' tools make.
@@ -12,10 +12,17 @@ const SPIFFS_MAGIC_OFFSET: u16 = 252;
 /// Block sizes in use: a flash sector, and what Arduino takes for a big filesystem on the ESP8266.
 const SPIFFS_BLOCKS: [u16; 2] = [4096, 8192];
 
-/// A filesystem, and how long its own first block says that it is.
+/// A filesystem, and what its own first block says of its blocks.
 pub(super) struct Found {
     pub(super) kind: FilesystemKind,
-    pub(super) length: u64,
+    pub(super) blocks: Blocks,
+}
+
+impl Found {
+    /// How long it says that it is.
+    pub(super) fn length(&self) -> u64 {
+        u64::from(self.blocks.size).saturating_mul(u64::from(self.blocks.count))
+    }
 }
 
 /// Keeps what is needed to recognise a filesystem as it passes.
@@ -62,7 +69,10 @@ impl Filesystem {
             let fits = length.is_multiple_of(u64::from(block))
                 && half_word(head, usize::from(SPIFFS_MAGIC_OFFSET))? == magic(count)
                 && half_word(second.full()?, 0)? == magic(count.checked_sub(1)?);
-            fits.then_some(Found { kind: FilesystemKind::Spiffs, length })
+            fits.then_some(Found {
+                kind: FilesystemKind::Spiffs,
+                blocks: Blocks { size: block.into(), count },
+            })
         })
     }
 }
@@ -70,11 +80,9 @@ impl Filesystem {
 /// The superblock (littlefs `SPEC.md`): revision, tag, name at 8; tag at 16; version, block size and
 /// number of blocks from 20 on.
 fn littlefs(head: &[u8]) -> Option<Found> {
-    let size = u64::from(word(head, 24)?);
-    let count = u64::from(word(head, 28)?);
+    let blocks = Blocks { size: word(head, 24)?, count: word(head, 28)? };
     let is_littlefs = head.get(8..16)? == b"littlefs";
-    let length = size.saturating_mul(count);
-    is_littlefs.then_some(Found { kind: FilesystemKind::LittleFs, length })
+    is_littlefs.then_some(Found { kind: FilesystemKind::LittleFs, blocks })
 }
 
 /// The boot sector (Microsoft's FAT specification): a jump, the sector size at 11, one or two tables
@@ -91,6 +99,6 @@ fn fat(head: &[u8]) -> Option<Found> {
         && matches!(head.get(16)?, 1 | 2)
         && count > 0
         && head.get(510..512)? == [0x55, 0xAA];
-    let length = u64::from(sector).saturating_mul(u64::from(count));
-    is_fat.then_some(Found { kind: FilesystemKind::Fat, length })
+    let blocks = Blocks { size: sector.into(), count };
+    is_fat.then_some(Found { kind: FilesystemKind::Fat, blocks })
 }

@@ -1,6 +1,6 @@
 //! Recognises the signatures that stand behind an image. They are not verified here.
 
-use crate::facts::Signature;
+use crate::facts::{Signature, SignatureKey};
 use crate::window::{Window, word};
 
 /// Lengths of the signatures an Arduino ESP8266 image may carry: P-256, P-384 and P-521 (r and s),
@@ -9,11 +9,13 @@ const ESP8266_LENGTHS: [u16; 7] = [64, 96, 128, 132, 256, 384, 512];
 /// The word behind them that names their length.
 const LENGTH_WORD: u64 = 4;
 /// The signature field of Arduino-ESP32 (`bin_signing.py`), filled up with zeros.
-const ARDUINO_ESP32: u64 = 512;
+const ARDUINO_ESP32: usize = 512;
 /// ESP-IDF's secure boot version 1: a version word of zero, then the signature.
 const SECURE_BOOT_V1: u64 = 68;
 /// ESP-IDF's secure boot version 2: a sector of its own behind an image that fills its last sector.
 const SECTOR: u64 = 4096;
+/// What of that sector is looked at: up to the number of the curve behind a SHA-384.
+const SECTOR_START: usize = 53;
 
 /// Keeps what is needed to recognise a signature at the end of a file.
 #[derive(Clone, Debug)]
@@ -23,22 +25,22 @@ pub(super) struct Trailer {
     last: Window<4>,
     /// For each of [`ESP8266_LENGTHS`] the last word before such a signature: ISIZE of a gzip.
     before: [Window<4>; ESP8266_LENGTHS.len()],
-    arduino_esp32: Window<4>,
+    arduino_esp32: Window<ARDUINO_ESP32>,
     secure_boot_v1: Window<4>,
-    secure_boot_v2: Window<4>,
+    secure_boot_v2: Window<SECTOR_START>,
 }
 
 impl Trailer {
     /// For a file of `length` bytes.
     pub(super) fn new(length: u64) -> Self {
-        let from_end = |count: u64| Window::at(length.checked_sub(count).unwrap_or(u64::MAX));
+        let from_end = |count: u64| length.checked_sub(count).unwrap_or(u64::MAX);
         Self {
             length,
-            last: from_end(LENGTH_WORD),
-            before: ESP8266_LENGTHS.map(|n| from_end(u64::from(n) + LENGTH_WORD + 4)),
-            arduino_esp32: from_end(ARDUINO_ESP32),
-            secure_boot_v1: from_end(SECURE_BOOT_V1),
-            secure_boot_v2: from_end(SECTOR),
+            last: Window::at(from_end(LENGTH_WORD)),
+            before: ESP8266_LENGTHS.map(|n| Window::at(from_end(u64::from(n) + LENGTH_WORD + 4))),
+            arduino_esp32: Window::at(from_end(ARDUINO_ESP32 as u64)),
+            secure_boot_v1: Window::at(from_end(SECURE_BOOT_V1)),
+            secure_boot_v2: Window::at(from_end(SECTOR)),
         }
     }
 
@@ -47,9 +49,11 @@ impl Trailer {
         for window in before {
             window.update(offset, chunk);
         }
-        for window in [last, arduino_esp32, secure_boot_v1, secure_boot_v2] {
+        for window in [last, secure_boot_v1] {
             window.update(offset, chunk);
         }
+        arduino_esp32.update(offset, chunk);
+        secure_boot_v2.update(offset, chunk);
     }
 
     /// An Arduino ESP8266 signature, if the last word may be the length of one: the signature and
@@ -74,8 +78,58 @@ impl Trailer {
         }
         // A signature does not start like erased flash or padding.
         let looks_signed =
-            !matches!(self.arduino_esp32.full()?, [0, 0, 0, 0] | [0xFF, 0xFF, 0xFF, 0xFF]);
-        (trailing == ARDUINO_ESP32 && looks_signed).then_some(Signature::ArduinoEsp32)
+            !matches!(self.arduino_esp32.full()?, [0, 0, 0, 0, ..] | [0xFF, 0xFF, 0xFF, 0xFF, ..]);
+        (trailing == ARDUINO_ESP32 as u64 && looks_signed).then_some(Signature::ArduinoEsp32)
+    }
+
+    /// The key that made a signature of this file, as far as its bytes say.
+    pub(super) fn key(&self, signature: Signature) -> Option<SignatureKey> {
+        match signature {
+            Signature::Esp8266 { length } => Some(match length {
+                64 => SignatureKey::P(256),
+                96 => SignatureKey::P(384),
+                132 => SignatureKey::P(521),
+                bytes => SignatureKey::Rsa(bytes.saturating_mul(8)),
+            }),
+            Signature::ArduinoEsp32 => self.key_of_field(),
+            Signature::SecureBootV1 => Some(SignatureKey::P(256)),
+            Signature::SecureBootV2 => self.key_of_sector(),
+        }
+    }
+
+    /// ECDSA is in DER, as a sequence (30) and its length; RSA fills 256, 384 or 512 bytes. Zeros
+    /// follow.
+    fn key_of_field(&self) -> Option<SignatureKey> {
+        let field = self.arduino_esp32.full()?;
+        let length = field.iter().rposition(|&byte| byte != 0)? + 1;
+        let [sequence, rest, ..] = *field;
+        match length {
+            // Two numbers of 32 bytes or less, each with its head and perhaps a zero before it.
+            ..=72 if sequence == 0x30 && usize::from(rest) + 2 >= length => {
+                Some(SignatureKey::P(256))
+            }
+            ..=104 if sequence == 0x30 && usize::from(rest) + 2 >= length => {
+                Some(SignatureKey::P(384))
+            }
+            129..=256 => Some(SignatureKey::Rsa(2048)),
+            257..=384 => Some(SignatureKey::Rsa(3072)),
+            385.. => Some(SignatureKey::Rsa(4096)),
+            _ => None,
+        }
+    }
+
+    /// The version is 2 for RSA of 3072 bits, 3 for ECDSA; the number of the curve stands behind a
+    /// digest of 32 bytes, or of 48 (`ets_secure_boot_sig_block_t`, ESP-IDF).
+    fn key_of_sector(&self) -> Option<SignatureKey> {
+        let [_, version, hash, ..] = *self.secure_boot_v2.full()?;
+        let curve = self.secure_boot_v2.full()?.get(if hash == 1 { 52 } else { 36 })?;
+        match (version, curve) {
+            (2, _) => Some(SignatureKey::Rsa(3072)),
+            (3, 1) => Some(SignatureKey::P(192)),
+            (3, 2) => Some(SignatureKey::P(256)),
+            (3, 3) => Some(SignatureKey::P(384)),
+            _ => None,
+        }
     }
 
     /// The last word of the file without an ESP8266 signature.

@@ -1,7 +1,8 @@
 //! Images of the ESP32 family; the reference is written by hand.
 
 use updraft_core::{
-    Chip, Fault, FlashMode, Kind, NotOta, OtaTarget, RunningMd5, Segment, Signature, Verdict,
+    Chip, Fault, FlashMode, Kind, NotOta, OtaTarget, Places, RunningMd5, Segment, Signature,
+    SignatureKey, Verdict,
 };
 use updraft_pack::{Esp32Image, esp32_boot_loader, filler, merged_flash, partition_table};
 
@@ -172,6 +173,45 @@ fn signatures_are_recognised_by_their_place() {
 }
 
 #[test]
+fn the_key_of_a_signature_is_told_where_the_bytes_say_it() {
+    use SignatureKey::{P, Rsa};
+    let app = reference();
+    let check = |tail: &[u8], key| {
+        let facts = inspect(&[&app, tail].concat());
+        assert!(facts.signature.is_some());
+        assert_eq!(facts.key, key, "{:?}", &tail[..4]);
+    };
+    for (version, hash, curve, key) in [
+        (2, 0, 9, Some(Rsa(3072))),
+        (3, 0, 1, Some(P(192))),
+        (3, 0, 2, Some(P(256))),
+        (3, 0, 4, None),
+        (3, 1, 3, Some(P(384))),
+    ] {
+        let mut sector = vec![0xFF; 4096 - app.len() + 4096];
+        let block = &mut sector[4096 - app.len()..];
+        block[..4].copy_from_slice(&[0xE7, version, hash, 0]);
+        block[if hash == 1 { 52 } else { 36 }] = curve;
+        check(&sector, key);
+    }
+    check(&[&[0; 4], &filler(64, 6)[..]].concat(), Some(P(256)));
+    let field = |signature: &[u8]| {
+        let mut field = signature.to_vec();
+        field.resize(512, 0);
+        field
+    };
+    for (length, bits) in [(256, 2048), (384, 3072), (512, 4096)] {
+        check(&field(&vec![1; length]), Some(Rsa(bits)));
+    }
+    for (length, key) in [(70, P(256)), (72, P(256)), (102, P(384))] {
+        let mut signature = vec![1; usize::from(length)];
+        signature[..2].copy_from_slice(&[0x30, length - 2]);
+        check(&field(&signature), Some(key));
+    }
+    check(&field(&[1; 70]), None);
+}
+
+#[test]
 fn a_merged_dump_is_told_by_its_partition_table_too() {
     // Erased start, nothing at the places of boot loaders.
     let mut flash = vec![0xFF; 0x8000];
@@ -184,6 +224,20 @@ fn a_merged_dump_is_told_by_its_partition_table_too() {
         flash.extend(partition_table());
         assert_eq!(inspect(&flash).kind, kind);
     }
+    let places = |flash: &[u8]| {
+        let Places { boot_loader, sketch_end, partition_table } = inspect(flash).places;
+        assert_eq!(sketch_end, None);
+        (boot_loader, partition_table)
+    };
+    assert_eq!(
+        places(&merged_flash(Chip::Esp32, &reference()).unwrap()),
+        (Some(0x1000), Some(0x8000))
+    );
+    assert_eq!(
+        places(&merged_flash(Chip::Esp32C3, &reference()).unwrap()),
+        (Some(0), Some(0x8000))
+    );
+    assert_eq!(places(&flash), (None, Some(0x8000)));
     let facts = inspect(&partition_table());
     assert_eq!((facts.kind, facts.ota()), (Kind::PartitionTable, Err(NotOta::PartitionTable)));
 }

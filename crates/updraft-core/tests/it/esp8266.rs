@@ -1,8 +1,8 @@
 //! ESP8266 images, bytes written by hand: the builder must not hide a misreading.
 
 use updraft_core::{
-    Checks, Chip, Fault, FlashMode, Kind, NotOta, OtaTarget, RunningMd5, Segment, Signature,
-    Verdict,
+    Checks, Chip, Fault, FlashMode, Kind, NotOta, OtaTarget, Places, RunningMd5, Segment,
+    Signature, Verdict,
 };
 use updraft_pack::Esp8266Image;
 
@@ -103,11 +103,12 @@ fn dump(sketch: &[u8], length: usize) -> Vec<u8> {
 fn a_dump_of_the_flash_is_no_sketch() {
     let mut with_filesystem = dump(&reference(), 4 << 20);
     with_filesystem[0x20_0000..][..8192].copy_from_slice(&littlefs());
-    for file in [
-        dump(&reference(), 512 << 10),
-        dump(&reference(), 1 << 20),
-        dump(&Esp8266Image::new().without_crc().build().unwrap(), 1 << 20),
-        with_filesystem,
+    let without_crc = Esp8266Image::new().without_crc().build().unwrap();
+    for (sketch, file) in [
+        (reference(), dump(&reference(), 512 << 10)),
+        (reference(), dump(&reference(), 1 << 20)),
+        (without_crc.clone(), dump(&without_crc, 1 << 20)),
+        (reference(), with_filesystem),
     ] {
         for file in [gzip(&file), file] {
             let facts = inspect(&file);
@@ -117,6 +118,8 @@ fn a_dump_of_the_flash_is_no_sketch() {
             assert_eq!(facts.checks.boot_checksum, Verdict::Ok);
             assert_ne!(facts.checks.crc, Verdict::Bad);
             assert_eq!((facts.sizes.sketch, facts.running.md5), (None, RunningMd5::None));
+            let Places { boot_loader, sketch_end, partition_table: _ } = facts.places;
+            assert_eq!((boot_loader, sketch_end), (Some(0), Some(sketch.len() as u64)));
         }
     }
 }
