@@ -80,6 +80,8 @@ pub enum SignatureError {
         /// What the key asks for.
         expected: u16,
     },
+    /// There is no signature.
+    Absent,
     /// The file is no longer than the signature it would have to carry.
     NoPayload,
     /// It is no ECDSA signature: not in DER where it must be, or r or s is out of range.
@@ -155,6 +157,13 @@ impl Verifier {
             (Scheme::SecureBootV2, _) => Sector::new(signature).verify(&digest, key),
         }
     }
+
+    /// The key in the first block of `sector` that holds for the payload: whoever has it signed this.
+    /// Whether a device trusts that key is another matter. For [`Scheme::SecureBootV2`]; the stack as
+    /// for [`Self::finish`].
+    pub fn finish_sector(self, sector: Sector<'_>) -> Result<PublicKey<'_>, SignatureError> {
+        sector.find(&self.hasher.finish())
+    }
 }
 
 /// How long the payload of a signed ESP8266 file is: `length` is the file's, `word` its last four
@@ -201,6 +210,7 @@ impl fmt::Display for SignatureError {
                 f,
                 "the last word says {found}, not {expected}, the length of the key's signatures"
             ),
+            Self::Absent => f.write_str("the device asks for a signature, and there is none"),
             Self::NoPayload => f.write_str("the file is no longer than a signature"),
             Self::NotEcdsa => f.write_str("there is no ECDSA signature where it must be"),
             Self::Block(error) => error.fmt(f),

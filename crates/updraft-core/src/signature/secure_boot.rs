@@ -90,6 +90,24 @@ impl<'a> Sector<'a> {
         })
     }
 
+    /// The key of the first block that holds for the image; else what is wrong with the first.
+    pub(super) fn find(self, digest: &Digest) -> Result<PublicKey<'a>, SignatureError> {
+        let mut result = Err(SignatureError::NoBlock);
+        for (_, block) in self.blocks() {
+            let found = match block {
+                Ok(block) => block.check(digest).map(|()| block.key),
+                Err(error) => Err(SignatureError::Block(error)),
+            };
+            if found.is_ok() {
+                return found;
+            }
+            if result == Err(SignatureError::NoBlock) {
+                result = found;
+            }
+        }
+        result
+    }
+
     /// Whether a block by the owner of `key` holds for the image: one is enough.
     pub(super) fn verify(self, digest: &Digest, key: &PublicKey<'_>) -> Result<(), SignatureError> {
         if !matches!(key.kind(), KeyKind::Rsa3072 | KeyKind::P256) {

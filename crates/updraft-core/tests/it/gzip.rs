@@ -66,8 +66,8 @@ fn what_eboot_would_get_wrong_is_a_fault() {
         assert_eq!(facts.ota(), Err(NotOta::Fault(fault)));
         facts
     };
-    check(&|file| file[2] = 7, Fault::GzipHeader);
-    check(&|file| file[3] = 0x20, Fault::GzipHeader);
+    check(&|file| file[2] = 7, Fault::GzipMethod(7));
+    check(&|file| file[3] = 0x20, Fault::GzipFlags(0x20));
     check(&|file| file[10] = 7, Fault::GzipData);
     let facts = check(&|file| file[end - 8] ^= 1, Fault::GzipCrc);
     assert_eq!(facts.gzip.unwrap().crc, Verdict::Bad);
@@ -76,7 +76,9 @@ fn what_eboot_would_get_wrong_is_a_fault() {
     check(&|file| file.truncate(5), Fault::Truncated);
     let facts = check(&|file| file.extend([0; 16]), Fault::GzipTrailing);
     assert_eq!((facts.gzip.unwrap().isize, facts.sizes.trailing), (0, 16));
-    check(&|second| second.extend(&file), Fault::GzipTrailing);
+    check(&|file| file.extend([0x1F, 0]), Fault::GzipTrailing);
+    check(&|second| second.extend(&file), Fault::GzipMembers);
+    check(&|file| file[end - 4..].fill(0), Fault::GzipNoSize);
 }
 
 #[test]

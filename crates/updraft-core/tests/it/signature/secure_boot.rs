@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use updraft_core::signature::{
     BlockError, Curve, KeyError, KeyKind, PublicKey, Scheme, Sector, SignatureError, Verifier,
 };
-use updraft_core::{Chip, Signature};
+use updraft_core::{Chip, Signature, SignatureKey};
 use updraft_pack::Esp32Image;
 
 use super::{OpenSsl, espsecure, verify};
@@ -51,6 +51,10 @@ fn what_espsecure_signs_holds() {
             }
             check(&other, image, sector, Err(SignatureError::OtherKey));
             let sha256 = Sha256::digest(image).into();
+            let mut verifier = Verifier::new(Scheme::SecureBootV2);
+            verifier.update(image);
+            let found = verifier.finish_sector(Sector::new(sector));
+            assert_eq!(found, Ok(PublicKey::from_der(&keys[0]).unwrap()));
             let blocks: Vec<_> = Sector::new(sector).blocks().collect();
             assert_eq!(blocks.len(), count);
             for ((place, block), (expected, key)) in blocks.iter().zip(keys.iter().enumerate()) {
@@ -132,9 +136,14 @@ fn curves_that_are_not_supported_are_named() {
 fn the_inspector_sees_the_sector_where_espsecure_puts_it() {
     let Some(espsecure) = espsecure() else { return };
     let openssl = OpenSsl::new();
-    openssl.key("one", "rsa:3072");
-    let file = signed(&espsecure, &openssl, &["one"]);
-    let facts = inspect(&file);
-    assert!(matches!(facts.signature, Some(Signature::SecureBootV2)), "{facts:?}");
-    assert!(facts.ota().is_ok());
+    for name in ["one", "two", "three"] {
+        openssl.key(name, "rsa:3072");
+    }
+    for blocks in 1..=3_u8 {
+        let names = &["one", "two", "three"][..blocks.into()];
+        let facts = inspect(&signed(&espsecure, &openssl, names));
+        assert_eq!(facts.signature, Some(Signature::SecureBootV2 { blocks }));
+        assert_eq!(facts.key, Some(SignatureKey::Rsa(3072)));
+        assert!(facts.ota().is_ok());
+    }
 }
