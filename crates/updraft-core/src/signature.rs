@@ -188,6 +188,8 @@ fn too_short(found: usize, expected: usize) -> SignatureError {
     SignatureError::Length { found: short(found), expected: short(expected) }
 }
 
+impl core::error::Error for SignatureError {}
+
 impl fmt::Display for SignatureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

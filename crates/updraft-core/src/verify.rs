@@ -31,6 +31,20 @@ pub struct Known<'a> {
     pub key: Option<Result<KeyKind, SignatureError>>,
 }
 
+impl Known<'_> {
+    /// The family of the device: by its chip or flash; else by the file, and an ESP8266 where that
+    /// does not say, for only there anything but an application may be signed.
+    pub fn device_family(&self, facts: &Facts) -> Family {
+        let of_flash = self.flash.map(Flash::family);
+        let of_chip = self.device_chip().map(Chip::family);
+        of_chip.or(of_flash).or(facts.family()).unwrap_or(Family::Esp8266)
+    }
+
+    fn device_chip(&self) -> Option<Chip> {
+        self.chip.or(self.running.and_then(|running| running.chip))
+    }
+}
+
 /// How a flash is divided.
 #[derive(Clone, Copy, Debug)]
 pub enum Flash<'a> {
@@ -70,7 +84,8 @@ pub enum Check {
     Room,
     /// A gzip can be inflated without running over itself.
     Inflate,
-    /// The flash is as large as the image expects.
+    /// The flash is as large as the image expects: ESP8266 updaters refuse it else, an ESP32 does not
+    /// get past its start.
     FlashSize,
     /// The flash mode is the running one, or can be rewritten.
     FlashMode,
@@ -141,6 +156,9 @@ pub enum Missing {
     Running,
     /// The public key.
     Key,
+    /// The public key, and so whether there is one: behind a gzip, an ESP8266 that checks no signature
+    /// takes the signature's length for the size of what is inside.
+    KeyOfGzip,
     /// What code checks signatures: that of Arduino's ESP8266 core (`SigningVerifier`) asks for
     /// signatures of 65 bytes when its key is of P-256, so it takes none. A sketch may bring another.
     Verifier,
@@ -307,11 +325,6 @@ impl View<'_> {
         let image = self.image?;
         image.chip?;
         let device = self.device();
-        let family_is_known =
-            self.known.chip.or(self.running_chip()).is_some() || self.known.flash.is_some();
-        if !family_is_known {
-            return Some(Outcome::NotChecked(Missing::Chip));
-        }
         let reason = gates::family(&image, &device).or_else(|| gates::chip(&image, &device));
         Some(match (reason, device.chip) {
             (None, None) => Outcome::NotChecked(Missing::Chip),
@@ -363,7 +376,8 @@ impl View<'_> {
         let (image, device) = (self.image?, self.device());
         image.flash_size?;
         Some(match device.chip_size {
-            None => Outcome::NotChecked(Missing::FlashSize),
+            None if device.family == Family::Esp8266 => Outcome::NotChecked(Missing::FlashSize),
+            None => Outcome::NotChecked(Missing::Running),
             Some(_) => passed_unless(gates::flash_size(&image, &device)),
         })
     }
@@ -399,6 +413,9 @@ impl View<'_> {
         let is_bare = self.facts.signature.is_none() && self.facts.sizes.trailing == 0;
         match (self.facts.signature, self.known.key) {
             (Some(Signature::SecureBootV1), Some(_)) => Outcome::Failed(Reason::SecureBootV1),
+            (Some(Signature::Esp8266 { .. }), None) if self.facts.gzip.is_some() => {
+                Outcome::NotChecked(Missing::KeyOfGzip)
+            }
             (_, None) => Outcome::NotChecked(Missing::Key),
             (_, Some(Ok(_))) => Outcome::Passed,
             // The last word of a file without a signature is part of the image.
@@ -418,16 +435,14 @@ impl View<'_> {
     /// The device, as the gates ask for it. Of what is not known, the file's own is taken.
     fn device(&self) -> gates::Device {
         let Known { flash, running, .. } = *self.known;
-        let chip = self.known.chip.or(self.running_chip());
-        let family = chip.map(Chip::family).or(flash.map(Flash::family)).or(self.facts.family());
         let sketch = running.and_then(|running| running.sizes.sketch);
         let flash_size = match flash {
             Some(Flash::Esp8266(layout)) => Some(layout.flash()),
             _ => running.and_then(|running| running.flash?.size),
         };
         gates::Device {
-            family: family.unwrap_or(Family::Esp8266),
-            chip,
+            family: self.known.device_family(self.facts),
+            chip: self.known.device_chip(),
             asks_for: self.image.and_then(|image| image.target).unwrap_or(OtaTarget::Sketch),
             free_space: self.known.free_space.or(flash.and_then(|flash| flash.free_space(sketch))),
             sketch_size: sketch.map(u64::from),
@@ -435,10 +450,6 @@ impl View<'_> {
             filesystem_size: flash.map(Flash::filesystem_size),
             flash_mode: running.and_then(|running| running.flash).map(|flash| flash.mode.byte()),
         }
-    }
-
-    fn running_chip(&self) -> Option<Chip> {
-        self.known.running.and_then(|running| running.chip)
     }
 }
 
@@ -546,6 +557,9 @@ impl fmt::Display for Missing {
             Self::FlashSize => f.write_str("the size of the flash is not known"),
             Self::Running => f.write_str("the running image is not known"),
             Self::Key => f.write_str("the device's public key is not known"),
+            Self::KeyOfGzip => f.write_str(
+                "the device's public key is not known; one without a key would not start this",
+            ),
             Self::Verifier => f.write_str(
                 "the core's own verifier takes no P-256 key (it asks for 65 bytes), another may",
             ),

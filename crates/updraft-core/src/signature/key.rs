@@ -266,6 +266,8 @@ impl fmt::Display for Curve {
     }
 }
 
+impl core::error::Error for KeyError {}
+
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -231,6 +231,8 @@ fn field(bytes: &[u8; LENGTH], start: usize, length: usize) -> &[u8] {
     bytes.get(start..).and_then(|rest| rest.get(..length)).unwrap_or_default()
 }
 
+impl core::error::Error for BlockError {}
+
 impl fmt::Display for BlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

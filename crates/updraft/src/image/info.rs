@@ -64,7 +64,8 @@ pub(super) fn run(args: &InfoArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
     Ok(code)
 }
 
-fn inspect(path: &Path, inflater: &mut Inflater) -> std::io::Result<Facts> {
+/// The facts of one file.
+pub(super) fn inspect(path: &Path, inflater: &mut Inflater) -> std::io::Result<Facts> {
     let mut file = File::open(path)?;
     let mut inspector = Inspector::with_inflater(file.metadata()?.len(), inflater);
     let mut block = vec![0; BLOCK];
