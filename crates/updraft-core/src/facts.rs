@@ -349,7 +349,11 @@ pub enum NotOta {
     GzipUnread,
     /// See [`Kind::Zlib`].
     Zlib,
-    /// A gzip around something that is no ESP8266 sketch: nothing else inflates it.
+    /// A gzip of an ESP32-family image: no such chip inflates.
+    GzipOfEsp32,
+    /// A gzip of a filesystem: it would be written as it is.
+    GzipOfFilesystem,
+    /// A gzip around something else that is no ESP8266 sketch.
     GzipNotEsp8266,
     /// Something stands behind an ESP8266 sketch that may be the rest of a flash.
     Trailing,
@@ -411,7 +415,11 @@ impl Facts {
             return Err(NotOta::Fault(fault));
         }
         if self.gzip.is_some() && !matches!(self.kind, Kind::ArduinoSketch | Kind::GzipUnread) {
-            return Err(NotOta::GzipNotEsp8266);
+            return Err(match self.kind {
+                Kind::Filesystem(_) => NotOta::GzipOfFilesystem,
+                _ if self.family() == Some(Family::Esp32) => NotOta::GzipOfEsp32,
+                _ => NotOta::GzipNotEsp8266,
+            });
         }
         match self.kind {
             Kind::Filesystem(_) => return Ok(OtaTarget::Filesystem),

@@ -85,6 +85,8 @@ pub struct OtaWrite {
 impl OtaData {
     /// Length in bytes of an otadata partition.
     pub const LENGTH: usize = 2 * SECTOR;
+    /// Nothing in it, as before the first update.
+    pub const ERASED: Self = Self { sectors: [OtaSector::Empty; 2] };
 
     /// Reads the two entries, from the starts of their sectors.
     pub fn new(first: &[u8; ENTRY], second: &[u8; ENTRY]) -> Self {

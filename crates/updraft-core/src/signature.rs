@@ -82,6 +82,8 @@ pub enum SignatureError {
     },
     /// There is no signature.
     Absent,
+    /// It is of ESP-IDF's secure boot version 1, which is not supported here.
+    SecureBootV1,
     /// The file is no longer than the signature it would have to carry.
     NoPayload,
     /// It is no ECDSA signature: not in DER where it must be, or r or s is out of range.
@@ -212,6 +214,7 @@ impl fmt::Display for SignatureError {
                 f,
                 "the last word says {found}, not {expected}, the length of the key's signatures"
             ),
+            Self::SecureBootV1 => f.write_str("secure boot version 1 is not supported"),
             Self::Absent => f.write_str("the device asks for a signature, and there is none"),
             Self::NoPayload => f.write_str("the file is no longer than a signature"),
             Self::NotEcdsa => f.write_str("there is no ECDSA signature where it must be"),

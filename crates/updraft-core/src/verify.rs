@@ -132,8 +132,6 @@ pub enum Reason {
         /// The running one's.
         running: u32,
     },
-    /// Secure boot version 1, which is not supported here.
-    SecureBootV1,
     /// The signature does not hold.
     Signature(SignatureError),
 }
@@ -273,6 +271,8 @@ impl View<'_> {
                 | NotOta::OtaData
                 | NotOta::Zlib
                 | NotOta::GzipUnread
+                | NotOta::GzipOfEsp32
+                | NotOta::GzipOfFilesystem
                 | NotOta::GzipNotEsp8266),
             ) => Outcome::Failed(Reason::NotOta(reason)),
             _ => Outcome::Passed,
@@ -412,7 +412,6 @@ impl View<'_> {
     fn signature(&self) -> Outcome {
         let is_bare = self.facts.signature.is_none() && self.facts.sizes.trailing == 0;
         match (self.facts.signature, self.known.key) {
-            (Some(Signature::SecureBootV1), Some(_)) => Outcome::Failed(Reason::SecureBootV1),
             (Some(Signature::Esp8266 { .. }), None) if self.facts.gzip.is_some() => {
                 Outcome::NotChecked(Missing::KeyOfGzip)
             }
@@ -535,7 +534,6 @@ impl fmt::Display for Reason {
             Self::SecureVersion { image, running } => {
                 write!(f, "the secure version is {image}, the running one {running}: no way back")
             }
-            Self::SecureBootV1 => f.write_str("secure boot version 1 is not supported"),
             Self::Signature(error) => error.fmt(f),
         }
     }

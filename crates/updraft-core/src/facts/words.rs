@@ -115,6 +115,8 @@ impl fmt::Display for NotOta {
             Self::OtaData => "otadata, which names the application that starts",
             Self::GzipUnread => "a gzip that was not looked into",
             Self::Zlib => "a zlib stream; of compressed files eboot knows gzip",
+            Self::GzipOfEsp32 => "a gzip of an ESP32 image, which no ESP32 inflates",
+            Self::GzipOfFilesystem => "a gzip of a filesystem, which no device inflates",
             Self::GzipNotEsp8266 => "a gzip of something other than an ESP8266 sketch",
             Self::Trailing => {
                 "something stands behind the sketch: a flash dump, or a signature of unknown length"

@@ -2,7 +2,7 @@
 
 use updraft_core::{Fault, Inspector, Kind, NotOta, OtaTarget, RunningMd5, Signature, Verdict};
 
-use crate::files::{app, sketch};
+use crate::files::{app, littlefs, sketch};
 use crate::{gzip, inspect, signed};
 
 #[test]
@@ -84,7 +84,8 @@ fn what_eboot_would_get_wrong_is_a_fault() {
 #[test]
 fn only_sketches_may_be_gzips() {
     let facts = inspect(&gzip(&app()));
-    assert_eq!((facts.kind, facts.ota()), (Kind::Esp32App, Err(NotOta::GzipNotEsp8266)));
+    assert_eq!((facts.kind, facts.ota()), (Kind::Esp32App, Err(NotOta::GzipOfEsp32)));
+    assert_eq!(inspect(&gzip(&littlefs())).ota(), Err(NotOta::GzipOfFilesystem));
     let facts = inspect(&gzip(b"something else"));
     assert_eq!((facts.kind, facts.ota()), (Kind::Unknown, Err(NotOta::GzipNotEsp8266)));
 }

@@ -1,59 +1,101 @@
-//! `updraft image info`: the sheet of facts of each file, for people or as JSON. It judges nothing
-//! that the facts do not say.
+//! `updraft image info`: what firmware files are, for people or as JSON. It judges nothing that the
+//! facts do not say.
 
-use std::fs::File;
-use std::io::{Read as _, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use updraft_core::{Facts, Inflater, Inspector, Kind};
+use updraft_core::{Inflater, Kind};
 
+use self::plan::{Plan, Update};
+use self::read::Sheet;
+use super::flash::FlashLayout;
 use crate::ui;
 
+mod draw;
+mod inside;
 mod json;
+mod plan;
+mod read;
 mod sheet;
+mod table;
 
-/// Bytes read at once.
-const BLOCK: usize = 64 << 10;
+pub(super) use self::read::facts;
 
 /// Arguments of `updraft image info`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  updraft image info door-1.2.0.bin\n\n\
-    Exit status: 0 if every file is a firmware or filesystem image, 1 if one is not, 2 if one \
-    cannot be read.")]
+#[command(after_help = "Examples:\n  updraft image info door-1.2.0.bin\n  \
+    updraft image info firmware/*\n  updraft image info door-1.2.0.bin --flash 4m2m\n\n\
+    Exit status: 0 if every file is one that is known, 1 if one is not, 2 if one cannot be read.")]
 pub(crate) struct InfoArgs {
-    /// Firmware files: sketches, applications, filesystems, as they are or as a gzip.
+    /// Firmware files: sketches, applications, filesystems, dumps, partition tables, otadata, as they
+    /// are or as a gzip.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// The whole sheet of each file. Without this several files get a line each.
+    #[arg(long)]
+    long: bool,
+    /// Draw what happens in the flash when each file is installed over the air. LAYOUT is one of the
+    /// ESP8266 (4m2m, 1m64), a table of Arduino-ESP32 (default, `min_spiffs`), or the file of a
+    /// partition table.
+    #[arg(long, value_name = "LAYOUT", value_parser = FlashLayout::parse)]
+    flash: Option<FlashLayout>,
+    /// The image that the device runs. Without this: one as large as the file.
+    #[arg(long, value_name = "FILE", requires = "flash")]
+    running: Option<PathBuf>,
     /// Print one JSON document: an array with one object for each file.
     #[arg(long)]
     json: bool,
 }
 
-/// What can be read has its sheet; then one line on standard error for each problem.
+/// What can be read has its line or sheet; then one line on standard error for each problem.
 pub(super) fn run(args: &InfoArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut inflater = Box::new(Inflater::new());
+    let running = match args.running.as_deref().map(|path| (path, Sheet::read(path, &mut inflater)))
+    {
+        None => None,
+        Some((_, Ok(sheet))) => Some(sheet),
+        Some((path, Err(error))) => {
+            let problem = format_args!("cannot read {}: {error}", path.display());
+            return Ok(ui::wrong_usage(&problem));
+        }
+    };
     let mut sheets = Vec::new();
     let mut unread = Vec::new();
     for path in &args.files {
-        match inspect(path, &mut inflater) {
-            Ok(facts) => sheets.push((path.as_path(), facts)),
+        match Sheet::read(path, &mut inflater) {
+            Ok(sheet) => sheets.push(sheet),
             Err(error) => unread.push((path.display(), error)),
         }
     }
+    let plan = |sheet: &Sheet| {
+        let running = running.as_ref().map(|sheet| &sheet.facts);
+        let update = Update { new: &sheet.facts, running };
+        args.flash.as_ref().map(|layout| Plan::new(update, layout))
+    };
     if args.json {
-        json::write(&sheets, out)?;
+        json::write(sheets.iter().map(|sheet| (sheet, plan(sheet))), out)?;
+    } else if args.files.len() > 1 && !args.long && args.flash.is_none() {
+        table::write(&sheets, out)?;
     } else {
-        sheet::write(&sheets, out)?;
+        for (i, sheet) in sheets.iter().enumerate() {
+            if i > 0 {
+                writeln!(out)?;
+            }
+            sheet::write(sheet, out)?;
+            if let Some(plan) = plan(sheet) {
+                draw::write(&plan, out)?;
+            }
+        }
     }
     out.flush()?;
 
     let mut code = ExitCode::SUCCESS;
     let unknown: Vec<_> = sheets
         .iter()
-        .filter(|(_, facts)| facts.kind == Kind::Unknown)
-        .map(|(path, _)| path.display().to_string())
+        .filter(|sheet| sheet.facts.kind == Kind::Unknown)
+        .map(|sheet| sheet.path.display().to_string())
         .collect();
     if !unknown.is_empty() {
         code = ui::failed(&anyhow!("not a firmware image: {}", unknown.join(", ")));
@@ -62,19 +104,6 @@ pub(super) fn run(args: &InfoArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         code = ui::wrong_usage(&format_args!("cannot read {path}: {error}"));
     }
     Ok(code)
-}
-
-/// The facts of one file.
-pub(super) fn inspect(path: &Path, inflater: &mut Inflater) -> std::io::Result<Facts> {
-    let mut file = File::open(path)?;
-    let mut inspector = Inspector::with_inflater(file.metadata()?.len(), inflater);
-    let mut block = vec![0; BLOCK];
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok(inspector.finish()),
-            length => inspector.update(&block[..length]),
-        }
-    }
 }
 
 /// Lower-case hexadecimal digits.

@@ -6,16 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
-use updraft_core::verify::{Known, checks};
+use updraft_core::verify::{Flash, Known, checks};
 use updraft_core::{Chip, Facts, Inflater, Sizes};
 
-use self::flash::Layout;
 use self::key::KeyFile;
 use self::report::Report;
-use super::info::inspect;
+use super::flash::FlashLayout;
+use super::info::facts;
 use crate::ui;
 
-mod flash;
 mod key;
 mod report;
 mod signature;
@@ -37,10 +36,10 @@ pub(crate) struct VerifyArgs {
     /// The device's chip: esp8266, esp32, esp32s3, ...
     #[arg(long, value_parser = chip)]
     chip: Option<Chip>,
-    /// How the device's flash is divided: 4m2m, 1m64, ... for an ESP8266; default, minimal, ...
-    /// (Arduino-ESP32's partition tables), or a file with a partition table.
-    #[arg(long, value_name = "LAYOUT")]
-    flash: Option<String>,
+    /// How the device's flash is divided. LAYOUT is one of the ESP8266 (4m2m, 1m64), a table of
+    /// Arduino-ESP32 (default, `min_spiffs`), or the file of a partition table.
+    #[arg(long, value_name = "LAYOUT", value_parser = FlashLayout::parse)]
+    flash: Option<FlashLayout>,
     /// What the device reports as free for a sketch, in bytes.
     #[arg(long, value_name = "BYTES")]
     free_space: Option<u64>,
@@ -77,11 +76,10 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Exit
 fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
     let mut inflater = Box::new(Inflater::new());
     let mut read = |path: &Path| {
-        inspect(path, &mut inflater).with_context(|| format!("cannot read {}", path.display()))
+        facts(path, &mut inflater).with_context(|| format!("cannot read {}", path.display()))
     };
     let key_file = args.key.as_deref().map(KeyFile::read).transpose()?;
     let key = key_file.as_ref().map(KeyFile::public).transpose()?;
-    let layout = args.flash.as_deref().map(Layout::read).transpose()?;
     let running = args.running.as_deref().map(&mut read).transpose()?;
     if let (Some(Facts { kind, sizes: Sizes { sketch: None, .. }, .. }), Some(path)) =
         (&running, &args.running)
@@ -92,7 +90,7 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
 
     let mut known = Known {
         chip: args.chip,
-        flash: layout.as_ref().map(Layout::flash),
+        flash: args.flash.as_ref().map(as_flash),
         free_space: args.free_space,
         running: running.as_ref(),
         ..Known::default()
@@ -104,6 +102,13 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
     known.key = found.key;
     let checks = checks(&facts, &known).collect();
     Ok(Report::new(&args.file, &facts, key.as_ref(), found.signer(), checks))
+}
+
+fn as_flash(layout: &FlashLayout) -> Flash<'_> {
+    match layout {
+        FlashLayout::Esp8266(layout) => Flash::Esp8266(*layout),
+        FlashLayout::Esp32 { table, .. } => Flash::Esp32(table),
+    }
 }
 
 fn chip(name: &str) -> Result<Chip, String> {

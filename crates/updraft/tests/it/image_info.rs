@@ -132,7 +132,9 @@ fn what_cannot_be_read_hides_nothing_else() {
     std::fs::write(&sketch, Esp8266Image::new().build().unwrap()).unwrap();
     std::fs::write(&notes, "no firmware").unwrap();
     let names = |files: &[&PathBuf]| {
-        let output = updraft(&files.iter().map(|path| path.as_path()).collect::<Vec<_>>());
+        let long = [Path::new("--long")].into_iter();
+        let args: Vec<_> = long.chain(files.iter().map(|path| path.as_path())).collect();
+        let output = updraft(&args);
         let [sheets, errors] =
             [output.stdout, output.stderr].map(|s| String::from_utf8(s).unwrap());
         let sheets = sheets.split_terminator("\n\n").map(|sheet| sheet.lines().next().unwrap());
@@ -179,12 +181,25 @@ fn sums_of_boot_loader_and_application_are_told_apart() {
 }
 
 #[test]
-fn several_files_have_a_sheet_each() {
+fn several_files_have_a_line_each_or_a_sheet() {
     let folder = TempDir::new().unwrap();
     let [one, two] = ["one.bin", "two.bin"].map(|name| folder.path().join(name));
     std::fs::write(&one, Esp8266Image::new().build().unwrap()).unwrap();
     std::fs::write(&two, Esp32Image::new(Chip::Esp32).project("gate").build().unwrap()).unwrap();
     let output = updraft(&[&one, &two]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (one_name, two_name) = (one.display().to_string(), two.display().to_string());
+    let width = one_name.len();
+    let expected = format!(
+        "{:<width$}  KIND               CHIP     VERSION  BYTES  OVER THE AIR\n\
+        {one_name}  ESP8266 sketch     esp8266  -         4176  as a sketch\n\
+        {two_name}  ESP32 application  esp32    1.0.0      352  as a sketch\n",
+        "FILE"
+    );
+    assert_eq!(text, expected);
+
+    let output = updraft(&[Path::new("--long"), &one, &two]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     let sheets: Vec<_> = text.split("\n\n").collect();
@@ -194,14 +209,14 @@ fn several_files_have_a_sheet_each() {
 }
 
 /// esptool, and a place for files to show to it.
-struct Judge {
+pub(crate) struct Judge {
     environment: PathBuf,
     folder: TempDir,
 }
 
 impl Judge {
     /// The judge, if it is installed; in CI it must be.
-    fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let environment = variable("UPDRAFT_JUDGES").map_or_else(
             || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/judges"),
             PathBuf::from,
@@ -215,7 +230,7 @@ impl Judge {
     }
 
     /// The path of a real image.
-    fn firmware(&self, name: &str) -> PathBuf {
+    pub(crate) fn firmware(&self, name: &str) -> PathBuf {
         let library = std::fs::read_dir(self.environment.join("lib")).unwrap();
         let paths = library.map(|entry| entry.unwrap().path());
         let mut found = paths.map(|path| path.join("site-packages/esp_linker/firmware").join(name));
@@ -223,7 +238,7 @@ impl Judge {
     }
 
     /// What we say of `image`.
-    fn info(&self, name: &str, image: &[u8]) -> Value {
+    pub(crate) fn info(&self, name: &str, image: &[u8]) -> Value {
         let path = self.folder.path().join(name);
         std::fs::write(&path, image).unwrap();
         let output = updraft(&[Path::new("--json"), &path]);
@@ -235,7 +250,7 @@ impl Judge {
     }
 
     /// Compares what we say of `image` with what esptool says, and returns it.
-    fn check(&self, name: &str, image: &[u8]) -> Value {
+    pub(crate) fn check(&self, name: &str, image: &[u8]) -> Value {
         let facts = self.info(name, image);
         let path = self.folder.path().join(name);
         let output = Command::new(self.environment.join("bin/esptool"))
@@ -317,7 +332,8 @@ fn number(text: &str) -> u64 {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
 }
 
-fn updraft(args: &[&Path]) -> Output {
+/// Runs `updraft image info`.
+pub(crate) fn updraft(args: &[&Path]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_updraft")).args(["image", "info"]).args(args).output().unwrap()
 }
 

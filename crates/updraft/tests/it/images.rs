@@ -17,10 +17,15 @@ pub(crate) fn app(chip: Chip, seed: u64) -> Vec<u8> {
 
 /// A `LittleFS` image of two blocks: its superblock, then erased flash.
 pub(crate) fn littlefs() -> Vec<u8> {
-    let mut image = vec![0xFF; 2 * 4096];
+    littlefs_of(4096, 2)
+}
+
+/// A `LittleFS` image of so many blocks of this size in bytes.
+pub(crate) fn littlefs_of(size: u32, count: u32) -> Vec<u8> {
+    let mut image = vec![0xFF; (size * count) as usize];
     image[..8].copy_from_slice(&[2, 0, 0, 0, 0xF0, 0x0F, 0xFF, 0xF7]);
     image[8..16].copy_from_slice(b"littlefs");
-    let words = [0x1800_20E0_u32, 0x0002_0001, 4096, 2];
+    let words = [0x1800_20E0_u32, 0x0002_0001, size, count];
     for (slot, word) in image[16..].chunks_exact_mut(4).zip(words) {
         slot.copy_from_slice(&word.to_le_bytes());
     }

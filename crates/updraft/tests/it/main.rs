@@ -6,6 +6,8 @@ mod catalog;
 mod downloads;
 mod faults;
 mod harness;
+mod image_contents;
+mod image_flash;
 mod image_info;
 mod image_verify;
 mod images;

@@ -2,21 +2,33 @@
 //! only added, what is not known is `null`.
 
 use std::io::Write;
-use std::path::Path;
 
 use serde::Serialize;
-use updraft_core::{Facts, OtaTarget, RunningMd5};
+use updraft_core::{OtaTarget, RunningMd5};
 
+use self::inside::Contents;
+use self::update::Installation;
 use super::hex;
+use super::plan::Plan;
+use super::read::Sheet;
+
+mod inside;
+mod update;
 
 /// Writes an array with one object for each file.
-pub(super) fn write(sheets: &[(&Path, Facts)], out: &mut dyn Write) -> anyhow::Result<()> {
-    let images: Vec<_> = sheets.iter().map(|(path, facts)| Image::new(path, facts)).collect();
+pub(super) fn write<'a>(
+    sheets: impl Iterator<Item = (&'a Sheet, Option<Plan>)>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let sheets: Vec<_> = sheets.collect();
+    let images: Vec<_> =
+        sheets.iter().map(|(sheet, plan)| Image::new(sheet, plan.as_ref())).collect();
     serde_json::to_writer_pretty(&mut *out, &images)?;
     writeln!(out)?;
     Ok(())
 }
 
+/// One file.
 #[derive(Serialize)]
 struct Image<'a> {
     path: String,
@@ -36,11 +48,20 @@ struct Image<'a> {
     descriptor: Option<Descriptor<'a>>,
     gzip: Option<Gzip>,
     signature: Option<String>,
+    /// The key that made it, as far as the bytes say: `RSA-2048`, `P-256`.
+    signature_key: Option<String>,
+    /// The blocks of a filesystem image.
+    blocks: Option<Blocks>,
     sizes: Sizes,
     checks: Checks,
     md5: String,
     sha256: String,
     running: Running,
+    /// What a merged dump, a partition table or otadata holds.
+    #[serde(flatten)]
+    contents: Contents,
+    /// With `--flash`: what happens in the flash when the file is installed.
+    installation: Option<Installation<'a>>,
 }
 
 #[derive(Serialize)]
@@ -74,6 +95,13 @@ struct Gzip {
     crc: String,
 }
 
+/// Bytes of each, and how many.
+#[derive(Serialize)]
+struct Blocks {
+    size: u32,
+    count: u32,
+}
+
 /// Bytes.
 #[derive(Serialize)]
 struct Sizes {
@@ -102,10 +130,11 @@ struct Running {
 }
 
 impl<'a> Image<'a> {
-    fn new(path: &Path, facts: &'a Facts) -> Self {
+    fn new(sheet: &'a Sheet, plan: Option<&'a Plan>) -> Self {
+        let facts = &sheet.facts;
         let ota = facts.ota();
         Self {
-            path: path.display().to_string(),
+            path: sheet.path.display().to_string(),
             kind: facts.kind.name(),
             chip: facts.chip.map(updraft_core::Chip::name),
             family: facts.family().map(updraft_core::Family::name),
@@ -135,6 +164,8 @@ impl<'a> Image<'a> {
             }),
             gzip: facts.gzip.map(|gzip| Gzip { isize: gzip.isize, crc: gzip.crc.to_string() }),
             signature: facts.signature.map(|signature| signature.to_string()),
+            signature_key: facts.key.map(|key| key.to_string()),
+            blocks: facts.blocks.map(|blocks| Blocks { size: blocks.size, count: blocks.count }),
             sizes: Sizes {
                 file: facts.sizes.file,
                 payload: facts.sizes.payload,
@@ -142,12 +173,7 @@ impl<'a> Image<'a> {
                 sketch: facts.sizes.sketch,
                 trailing: facts.sizes.trailing,
             },
-            checks: Checks {
-                checksum: facts.checks.checksum.to_string(),
-                boot_checksum: facts.checks.boot_checksum.to_string(),
-                crc: facts.checks.crc.to_string(),
-                hash: facts.checks.hash.to_string(),
-            },
+            checks: Checks::new(facts.checks),
             md5: hex(&facts.md5),
             sha256: hex(&facts.sha256),
             running: Running {
@@ -158,6 +184,19 @@ impl<'a> Image<'a> {
                 },
                 sha256: facts.running.sha256.map(|sha256| hex(&sha256)),
             },
+            contents: Contents::new(&sheet.inside),
+            installation: plan.map(Installation::new),
+        }
+    }
+}
+
+impl Checks {
+    fn new(checks: updraft_core::Checks) -> Self {
+        Self {
+            checksum: checks.checksum.to_string(),
+            boot_checksum: checks.boot_checksum.to_string(),
+            crc: checks.crc.to_string(),
+            hash: checks.hash.to_string(),
         }
     }
 }

@@ -1,28 +1,25 @@
 //! The sheet of facts for people: one line for each fact that there is.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use updraft_core::{Facts, FlashMode, Kind, OtaTarget, RunningMd5, Verdict};
 
-use super::hex;
+use super::read::Sheet;
+use super::{hex, inside};
 
-/// Writes one sheet for each file, an empty line between.
-pub(super) fn write(sheets: &[(&Path, Facts)], out: &mut dyn Write) -> io::Result<()> {
-    for (i, (path, facts)) in sheets.iter().enumerate() {
-        if i > 0 {
-            writeln!(out)?;
-        }
-        writeln!(out, "{}", path.display())?;
-        for (name, value) in lines(facts) {
-            writeln!(out, "  {name:<14}{value}")?;
-        }
+/// A name and a value; what continues the value before it has no name.
+pub(super) type Line = (&'static str, String);
+
+/// Writes the sheet of one file.
+pub(super) fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", sheet.path.display())?;
+    for (name, value) in lines(&sheet.facts).into_iter().chain(inside::lines(&sheet.inside)) {
+        writeln!(out, "  {name:<14}{value}")?;
     }
     Ok(())
 }
 
-/// Names and values; what continues the value before it has no name.
-fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
+fn lines(facts: &Facts) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut line = |name, value: String| lines.push((name, value));
     let wrapped = facts.gzip.is_some() && facts.kind != Kind::GzipUnread;
@@ -63,7 +60,14 @@ fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
         line("gzip", format!("inflates to {inflated} bytes, CRC {}", gzip.crc));
     }
     if let Some(signature) = facts.signature {
-        line("signature", format!("{signature}, not verified"));
+        let key = facts.key.map(|key| format!(", {key}")).unwrap_or_default();
+        line("signature", format!("{signature}{key}, not verified"));
+    }
+    if let Some(note) = fixed_mode(facts) {
+        line("note", note);
+    }
+    if let Some(blocks) = facts.blocks {
+        line("blocks", format!("{} of {} bytes", blocks.count, blocks.size));
     }
     line("size", format!("{} bytes", facts.sizes.file));
     if facts.sizes.payload != facts.sizes.file {
@@ -110,7 +114,19 @@ fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// What a device must run so that it survives an ESP8266 sketch whose flash mode it cannot rewrite.
+fn fixed_mode(facts: &Facts) -> Option<String> {
+    let mode = facts.flash?.mode;
+    let why = match (facts.gzip, facts.signature) {
+        (Some(_), _) => "is not rewritten in a gzip",
+        (None, Some(_)) => "is signed, too",
+        (None, None) => return None,
+    };
+    let matters = facts.kind == Kind::ArduinoSketch && facts.ota().is_ok();
+    matters.then(|| format!("only for devices that run in {mode}: the flash mode {why}"))
+}
+
 /// A flash size in KiB or MiB.
-fn in_units(size: u32) -> String {
+pub(super) fn in_units(size: u32) -> String {
     if size < 1 << 20 { format!("{} KiB", size >> 10) } else { format!("{} MiB", size >> 20) }
 }

@@ -59,9 +59,10 @@ pub(super) fn check(
             let results = verifiers.map(|verifier| verifier.finish(key, &field));
             found.key = Some(by_key(telling(results), key));
         }
-        (Some(Signature::SecureBootV1), Some(_)) | (_, None) => {}
+        (_, None) => {}
         (signature, Some(key)) => {
             found.key = Some(match (signature, family) {
+                (Some(Signature::SecureBootV1), _) => Err(SignatureError::SecureBootV1),
                 (None, Family::Esp32) => Err(SignatureError::Absent),
                 _ => by_key(esp8266(file, length, key)?, key),
             });

@@ -50,5 +50,4 @@ fn what_makes_no_sense_is_said_in_one_line() {
     check("--running missing.bin", "cannot read missing.bin");
     check("--running data.bin", "data.bin is no image that runs: LittleFS filesystem");
     check("--free-space much", "invalid value 'much'");
-    check("missing.bin", "unexpected argument");
 }

@@ -1,0 +1,71 @@
+//! `--flash LAYOUT`: how the flash of a device is divided, by name or as a file. It reads the
+//! argument, and draws no conclusion from it.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use updraft_core::{Esp8266Layout, Family, PartitionTable};
+
+/// How a flash is divided.
+#[derive(Clone, Debug)]
+pub(super) enum FlashLayout {
+    /// One of the ESP8266 core's.
+    Esp8266(Esp8266Layout),
+    /// A partition table: one of Arduino-ESP32's, or that of a file.
+    Esp32 {
+        /// What it was called by.
+        name: String,
+        /// The table.
+        table: Box<PartitionTable>,
+    },
+}
+
+impl FlashLayout {
+    /// Reads the argument; the error is for the person who typed it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(layout) = Esp8266Layout::named(text) {
+            return Ok(Self::Esp8266(layout));
+        }
+        let name = text.to_owned();
+        if let Some(table) = PartitionTable::standard(text) {
+            return Ok(Self::Esp32 { name, table: table.into() });
+        }
+        let mut bytes = Vec::new();
+        let length = PartitionTable::LENGTH as u64;
+        match File::open(text).and_then(|file| file.take(length).read_to_end(&mut bytes)) {
+            Ok(_) => {
+                let table = PartitionTable::parse(&bytes)
+                    .map_err(|fault| format!("not a partition table: {fault}"))?;
+                Ok(Self::Esp32 { name, table: table.into() })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown()),
+            Err(error) => Err(format!("cannot read the partition table: {error}")),
+        }
+    }
+
+    /// What it was called by.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Esp8266(layout) => layout.name(),
+            Self::Esp32 { name, .. } => name,
+        }
+    }
+
+    /// Whose flash is divided so.
+    pub(super) fn family(&self) -> Family {
+        match self {
+            Self::Esp8266(_) => Family::Esp8266,
+            Self::Esp32 { .. } => Family::Esp32,
+        }
+    }
+}
+
+fn unknown() -> String {
+    let layouts: Vec<_> = Esp8266Layout::all().map(|layout| layout.name()).collect();
+    let tables: Vec<_> = PartitionTable::standard_names().collect();
+    format!(
+        "no such layout, and no such file; ESP8266: {}; ESP32: {}, or the file of a partition table",
+        layouts.join(" "),
+        tables.join(" ")
+    )
+}
