@@ -326,9 +326,11 @@ impl View<'_> {
         image.chip?;
         let device = self.device();
         let reason = gates::family(&image, &device).or_else(|| gates::chip(&image, &device));
-        Some(match (reason, device.chip) {
-            (None, None) => Outcome::NotChecked(Missing::Chip),
-            (reason, _) => passed_unless(reason),
+        // Of the ESP8266 family there is one chip.
+        let is_known = device.chip.is_some() || matches!(self.known.flash, Some(Flash::Esp8266(_)));
+        Some(match reason {
+            None if !is_known => Outcome::NotChecked(Missing::Chip),
+            reason => passed_unless(reason),
         })
     }
 

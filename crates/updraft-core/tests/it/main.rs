@@ -11,6 +11,7 @@ mod gzip;
 mod other;
 mod partition;
 mod signature;
+mod verify;
 
 use updraft_core::{Facts, Inflater, Inspector};
 

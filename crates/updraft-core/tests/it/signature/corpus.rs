@@ -1,29 +1,18 @@
 //! Replays what the fuzz targets for keys and signatures start from and have found, on any toolchain.
 
-use std::path::Path;
-
 use sha2::{Digest as _, Sha256};
 use updraft_core::signature::{Block, Hash, PublicKey, Scheme, Sector, Verifier, esp8266_payload};
 
-fn each(target: &str, check: impl Fn(&str, Vec<u8>)) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        check(path.file_name().unwrap().to_str().unwrap(), std::fs::read(&path).unwrap());
-        count += 1;
-    }
-    assert!(count > 0);
-}
+use crate::corpus::replay;
 
 /// As in `fuzz_targets/public_key.rs`.
 #[test]
 fn the_fuzzing_corpus_of_public_keys_holds() {
-    each("public_key", |name, data| {
-        if let Ok(key) = PublicKey::from_der(&data) {
-            assert_eq!(key.fingerprint().0, *Sha256::digest(&data), "{name}");
+    replay("public_key", |data, name| {
+        if let Ok(key) = PublicKey::from_der(data) {
+            assert_eq!(key.fingerprint().0, *Sha256::digest(data), "{name}");
         }
-        if let Ok(key) = PublicKey::from_pkcs1(&data) {
+        if let Ok(key) = PublicKey::from_pkcs1(data) {
             key.fingerprint();
         }
     });
@@ -33,7 +22,8 @@ fn the_fuzzing_corpus_of_public_keys_holds() {
 #[test]
 fn the_fuzzing_corpus_of_secure_boot_holds() {
     let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-    each("secure_boot", |name, mut sector| {
+    replay("secure_boot", |data, name| {
+        let mut sector = data.to_vec();
         for block in sector.chunks_exact_mut(Block::LENGTH) {
             let crc = crc.checksum(&block[..1196]);
             block[1196..1200].copy_from_slice(&crc.to_le_bytes());
@@ -51,8 +41,8 @@ fn the_fuzzing_corpus_of_secure_boot_holds() {
 /// As in `fuzz_targets/trailer.rs`.
 #[test]
 fn the_fuzzing_corpus_of_trailers_holds() {
-    each("trailer", |name, data| {
-        let [scheme, high, low, rest @ ..] = &*data else { return };
+    replay("trailer", |data, name| {
+        let [scheme, high, low, rest @ ..] = data else { return };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         let Some((key, signature)) = rest.split_at_checked(length) else { return };
         let Ok(key) = PublicKey::from_der(key) else { return };
