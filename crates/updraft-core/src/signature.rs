@@ -40,7 +40,7 @@ pub enum Scheme {
     /// the longest salt for RSA, DER for P-256. The hash is the one the sketch chose.
     ArduinoEsp32(Hash),
     /// ESP-IDF's secure boot version 2: the payload is the image with its padding, the signature
-    /// the sector behind it, or the part of it that starts with a block.
+    /// the sector behind it, or its first blocks: see [`Sector::for_chip`].
     SecureBootV2,
 }
 

@@ -134,6 +134,13 @@ pub enum Reason {
     },
     /// The signature does not hold.
     Signature(SignatureError),
+    /// The chip's secure boot knows no keys of this kind.
+    KeyOfChip {
+        /// The chip.
+        chip: Chip,
+        /// The kind of the key.
+        key: KeyKind,
+    },
 }
 
 /// What would have to be known. `Display` gives the words.
@@ -405,9 +412,12 @@ impl View<'_> {
     }
 
     fn signature_block(&self) -> Option<Outcome> {
-        self.known.block.map(|result| match result {
-            Ok(_) => Outcome::Passed,
-            Err(error) => Outcome::Failed(Reason::Signature(error)),
+        self.known.block.map(|result| match (result, self.facts.chip) {
+            (Ok(key), Some(chip)) if is_strange(chip, key) => {
+                Outcome::Failed(Reason::KeyOfChip { chip, key })
+            }
+            (Ok(_), _) => Outcome::Passed,
+            (Err(error), _) => Outcome::Failed(Reason::Signature(error)),
         })
     }
 
@@ -493,6 +503,16 @@ const MMU_PAGE: u32 = 0x1_0000;
 /// A segment must be shorter (`SIXTEEN_MB`, ESP-IDF `esp_image_format.c`).
 const SEGMENT_LIMIT: u32 = 16 << 20;
 
+/// Whether secure boot version 2 of this chip is known to take no keys of this kind
+/// (`SOC_SECURE_BOOT_V2_RSA` and `_ECC`, ESP-IDF `soc_caps.h`).
+fn is_strange(chip: Chip, key: KeyKind) -> bool {
+    match chip {
+        Chip::Esp32 | Chip::Esp32S2 | Chip::Esp32S3 | Chip::Esp32C3 => key == KeyKind::P256,
+        Chip::Esp32C2 | Chip::Esp32C5 | Chip::Esp32C61 => key != KeyKind::P256,
+        _ => false,
+    }
+}
+
 /// Whether a fault is one of the wrapper, not of what is in it.
 fn is_of_gzip(fault: Fault) -> bool {
     matches!(
@@ -537,6 +557,9 @@ impl fmt::Display for Reason {
                 write!(f, "the secure version is {image}, the running one {running}: no way back")
             }
             Self::Signature(error) => error.fmt(f),
+            Self::KeyOfChip { chip, key } => {
+                write!(f, "secure boot of the {chip} takes no {key} key")
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use super::number::Number;
 use super::pss::{self, Salt};
 use super::rsa::RsaKey;
 use super::{KeyKind, SignatureError, ecdsa};
+use crate::chip::Chip;
 use crate::window::word;
 
 /// Length of a block.
@@ -78,6 +79,21 @@ impl<'a> Sector<'a> {
     /// The sector that starts with these bytes.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
+    }
+
+    /// The bytes it was made of.
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// What a chip looks at of the sector that starts with these bytes: as many blocks as it has room
+    /// for digests of keys (`SOC_EFUSE_SECURE_BOOT_KEY_DIGESTS`, ESP-IDF `soc_caps.h`), so on some the
+    /// first one only.
+    pub fn for_chip(chip: Chip, bytes: &'a [u8]) -> Self {
+        match chip {
+            Chip::Esp32 | Chip::Esp32C2 => Self(bytes.get(..LENGTH).unwrap_or(bytes)),
+            _ => Self(bytes),
+        }
     }
 
     /// Its blocks with their places, 0 to 2. A place without the mark of a block is left out, as the

@@ -132,8 +132,10 @@ fn what_a_verifier_found_is_told() {
     let verifier = Outcome::NotChecked(Missing::Verifier);
     check(&signed(&sketch(), 64), &with(Ok(KeyKind::P256)), Check::Verifier, verifier);
     check(&app(), &with(Ok(KeyKind::P256)), Check::Verifier, None);
-    let block = Known { block: Some(Ok(KeyKind::P256)), ..Known::default() };
-    check(&app(), &block, Check::SignatureBlock, Outcome::Passed);
+    let block = |kind| Known { block: Some(Ok(kind)), ..Known::default() };
+    check(&app(), &block(KeyKind::Rsa3072), Check::SignatureBlock, Outcome::Passed);
+    let strange = Reason::KeyOfChip { chip: Chip::Esp32S3, key: KeyKind::P256 };
+    check(&app(), &block(KeyKind::P256), Check::SignatureBlock, Outcome::Failed(strange));
 }
 
 #[test]

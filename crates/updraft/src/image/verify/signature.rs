@@ -46,10 +46,14 @@ pub(super) fn check(
         (Some(Signature::SecureBootV2 { .. }), _) => {
             let payload = length.saturating_sub(Sector::LENGTH as u64);
             let [verifier] = read(file, payload, [Scheme::SecureBootV2])?;
-            let sector = rest(file)?;
-            let signer = verifier.clone().finish_sector(Sector::new(&sector));
+            let bytes = rest(file)?;
+            let sector = match facts.chip {
+                Some(chip) => Sector::for_chip(chip, &bytes),
+                None => Sector::new(&bytes),
+            };
+            let signer = verifier.clone().finish_sector(sector);
             found.block = Some(signer.map(|key| (key.kind(), key.fingerprint())));
-            found.key = key.map(|key| by_key(verifier.finish(key, &sector), key));
+            found.key = key.map(|key| by_key(verifier.finish(key, sector.bytes()), key));
         }
         (Some(Signature::ArduinoEsp32), Some(key)) => {
             let payload = length.saturating_sub(ARDUINO_ESP32_FIELD as u64);

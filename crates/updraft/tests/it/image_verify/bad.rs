@@ -233,8 +233,11 @@ fn secure_boot(reasons: &mut Reasons) {
         let file = reasons.lab.secure_boot(&[key], &image).unwrap();
         reasons.check(key, &file, "", "signature_block", words);
     }
-    let kind = "takes no RSA-2048 key";
+    let kind = "a device of this kind takes no RSA-2048 key";
     reasons.check("key kind", &good, "--key rsa.pub", "signature", kind);
+    let strange = reasons.lab.secure_boot(&["ec"], &image).unwrap();
+    let words = "secure boot of the esp32s3 takes no P-256 key";
+    reasons.check("kind of the chip", &strange, "--key ec.pub", "signature_block", words);
 
     // Reasons that other files have had, now for a sector.
     let check = |file: &[u8], options, words| {
@@ -246,5 +249,8 @@ fn secure_boot(reasons: &mut Reasons) {
     check(&damaged(&good, start - 1), "", "the key signed other bytes");
     check(&changed(812, bit(812)), "", "made with another key, or is damaged");
     reasons.lab.key("four", "rsa:3072");
+    // An ESP32 looks at the first block only.
+    let both = reasons.lab.secure_boot(&["four", "three"], &app(Chip::Esp32, 1)).unwrap();
+    check(&both, "--key three.pub", "made with another key, or is damaged");
     check(&good, "--key four.pub", "made with another key, or is damaged");
 }

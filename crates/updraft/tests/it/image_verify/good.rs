@@ -97,7 +97,7 @@ fn signatures_of_openssl_hold() {
 #[test]
 fn sectors_of_espsecure_hold() {
     let lab = Lab::new();
-    let image = app(Chip::Esp32S3, 2);
+    let image = app(Chip::Esp32C6, 2);
     for (kind, name) in [("rsa:3072", "RSA-3072"), ("prime256v1", "P-256")] {
         lab.key("key", kind);
         let Some(file) = lab.secure_boot(&["key"], &image) else { return };
