@@ -6,12 +6,17 @@ use std::io::{self, Read as _};
 
 use updraft_core::{Esp8266Layout, Family, PartitionTable};
 
+mod csv;
+
+/// A longer file is no partition table, not even as text.
+const MAX_TABLE: u64 = 64 << 10;
+
 /// How a flash is divided.
 #[derive(Clone, Debug)]
 pub(super) enum FlashLayout {
     /// One of the ESP8266 core's.
     Esp8266(Esp8266Layout),
-    /// A partition table: one of Arduino-ESP32's, or that of a file.
+    /// A partition table: one of Arduino-ESP32's, or that of a file, binary or CSV.
     Esp32 {
         /// What it was called by.
         name: String,
@@ -31,11 +36,10 @@ impl FlashLayout {
             return Ok(Self::Esp32 { name, table: table.into() });
         }
         let mut bytes = Vec::new();
-        let length = PartitionTable::LENGTH as u64;
-        match File::open(text).and_then(|file| file.take(length).read_to_end(&mut bytes)) {
+        match File::open(text).and_then(|file| file.take(MAX_TABLE).read_to_end(&mut bytes)) {
             Ok(_) => {
-                let table = PartitionTable::parse(&bytes)
-                    .map_err(|fault| format!("not a partition table: {fault}"))?;
+                let table =
+                    read(&bytes).map_err(|fault| format!("not a partition table: {fault}"))?;
                 Ok(Self::Esp32 { name, table: table.into() })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown()),
@@ -57,6 +61,14 @@ impl FlashLayout {
             Self::Esp8266(_) => Family::Esp8266,
             Self::Esp32 { .. } => Family::Esp32,
         }
+    }
+}
+
+/// The table of a file: as it stands in the flash, or as text.
+fn read(bytes: &[u8]) -> Result<PartitionTable, String> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => csv::parse(text.trim_start_matches('\u{FEFF}')),
+        Err(_) => PartitionTable::parse(bytes).map_err(|fault| fault.to_string()),
     }
 }
 

@@ -37,8 +37,8 @@ pub(crate) struct InfoArgs {
     #[arg(long)]
     long: bool,
     /// Draw what happens in the flash when each file is installed over the air. LAYOUT is one of the
-    /// ESP8266 (4m2m, 1m64), a table of Arduino-ESP32 (default, `min_spiffs`), or the file of a
-    /// partition table.
+    /// ESP8266 (4m2m, 1m64), a table of Arduino-ESP32 (default, minimal), or the file of a
+    /// partition table, binary or CSV.
     #[arg(long, value_name = "LAYOUT", value_parser = FlashLayout::parse)]
     flash: Option<FlashLayout>,
     /// The image that the device runs. Without this: one as large as the file.
@@ -52,14 +52,19 @@ pub(crate) struct InfoArgs {
 /// What can be read has its line or sheet; then one line on standard error for each problem.
 pub(super) fn run(args: &InfoArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut inflater = Box::new(Inflater::new());
-    let running = match args.running.as_deref().map(|path| (path, Sheet::read(path, &mut inflater)))
-    {
+    let running = match &args.running {
         None => None,
-        Some((_, Ok(sheet))) => Some(sheet),
-        Some((path, Err(error))) => {
-            let problem = format_args!("cannot read {}: {error}", path.display());
-            return Ok(ui::wrong_usage(&problem));
-        }
+        Some(path) => match facts(path, &mut inflater) {
+            Ok(facts) if facts.sizes.sketch.is_some() => Some(facts),
+            Ok(facts) => {
+                let (path, kind) = (path.display(), facts.kind);
+                return Ok(ui::wrong_usage(&format_args!("no device runs {path}: {kind}")));
+            }
+            Err(error) => {
+                let problem = format_args!("cannot read {}: {error}", path.display());
+                return Ok(ui::wrong_usage(&problem));
+            }
+        },
     };
     let mut sheets = Vec::new();
     let mut unread = Vec::new();
@@ -70,8 +75,7 @@ pub(super) fn run(args: &InfoArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         }
     }
     let plan = |sheet: &Sheet| {
-        let running = running.as_ref().map(|sheet| &sheet.facts);
-        let update = Update { new: &sheet.facts, running };
+        let update = Update { new: &sheet.facts, running: running.as_ref() };
         args.flash.as_ref().map(|layout| Plan::new(update, layout))
     };
     if args.json {

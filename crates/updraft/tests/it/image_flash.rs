@@ -19,7 +19,7 @@ fn an_update_of_an_esp8266_is_drawn_step_by_step() {
     let expected = "
   flash 4m2m, 4 MiB
 
-  1. the device runs what it is said to run
+  1. the device runs the image given
      |oooooo--------------------------fffffffffffffffffffffffffffffffx|
      o 0x000000 to 0x05c000  the sketch that runs, 373904 bytes
      - 0x05c000 to 0x200000  free
@@ -98,8 +98,10 @@ fn an_update_of_an_esp32_goes_to_the_other_slot() {
     let app = |length| Esp32Image::new(Chip::Esp32).filler(length, 1).build().unwrap();
     folder.file("new.bin", &app(1_000_000));
     folder.file("partitions.bin", &partition_table());
-    let table = folder.path("partitions.bin");
-    for layout in ["default", &table] {
+    let csv = b"nvs,data,nvs,0x9000,0x5000\notadata,data,ota,,8K\napp0,app,ota_0,,1280K\n\
+        app1,app,ota_1,,1280K\nspiffs,data,spiffs,,1408K\ncoredump,data,coredump,,64K\n";
+    folder.file("partitions.csv.bin", csv);
+    for layout in ["default", "partitions.bin", "partitions.csv.bin"] {
         let plan = folder.plan(&["new.bin", "--flash", layout]);
         assert_eq!(problems(&plan), [""; 0]);
         assert_eq!(places(&plan, 0, "old"), [(0x1_0000, 0x10_43A0)]);
@@ -164,6 +166,7 @@ fn an_unknown_layout_is_wrong_usage() {
     let folder = Folder::new();
     folder.file("new.bin", &esp8266(5000));
     folder.file("table.bin", &[0xAA; 64]);
+    folder.file("csv.bin", b"app0,app,ota_0,0x10000,much\n");
     let error = |layout: &str| {
         let output = folder.run(&["new.bin", "--flash", layout]);
         assert_eq!(output.status.code(), Some(2));
@@ -173,14 +176,31 @@ fn an_unknown_layout_is_wrong_usage() {
     let expected = "updraft: invalid value '4m9m' for '--flash <LAYOUT>': \
         no such layout, and no such file; ESP8266: 512k 512k32";
     assert!(unknown.starts_with(expected), "{unknown}");
-    let table = folder.path("table.bin");
-    let expected = format!(
-        "updraft: invalid value '{table}' for '--flash <LAYOUT>': \
-        not a partition table: record 0 starts with AA AA instead of AA 50\n"
-    );
-    assert_eq!(error(&table), expected);
-    let output = folder.run(&["new.bin", "--flash", "4m2m", "--running", "none.bin"]);
-    assert_eq!(output.status.code(), Some(2));
+    for (name, fault) in [
+        ("table.bin", "record 0 starts with AA AA instead of AA 50"),
+        ("csv.bin", "line 1: no number: much"),
+    ] {
+        let path = folder.path(name);
+        let expected = format!(
+            "updraft: invalid value '{path}' for '--flash <LAYOUT>': \
+            not a partition table: {fault}\n"
+        );
+        assert_eq!(error(name), expected);
+    }
+    for (running, problem) in [
+        (
+            "none.bin",
+            format!(
+                "cannot read {}: No such file or directory (os error 2)",
+                folder.path("none.bin")
+            ),
+        ),
+        ("table.bin", format!("no device runs {table}: unknown", table = folder.path("table.bin"))),
+    ] {
+        let output = folder.run(&["new.bin", "--flash", "4m2m", "--running", running]);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("updraft: {problem}\n"));
+    }
 }
 
 /// A sketch of about this many bytes: a multiple of 16.

@@ -24,7 +24,7 @@ pub(super) fn lines(inside: &Inside) -> Vec<Line> {
 }
 
 /// What a part of a dump holds, in words.
-pub(super) fn holds(holds: &Holds) -> String {
+fn holds(holds: &Holds) -> String {
     match holds {
         Holds::Missing => "not in the file".to_owned(),
         Holds::Erased => "empty".to_owned(),

@@ -1,7 +1,7 @@
 //! What happens in a device's flash when a file is installed over the air: step by step, which bytes
 //! hold what. The rules are core's; here they are only laid out.
 
-use updraft_core::{Facts, Family, OtaTarget, gates};
+use updraft_core::{Facts, Family, FilesystemKind, Kind, OtaTarget, gates};
 
 use crate::image::flash::FlashLayout;
 
@@ -112,8 +112,11 @@ impl Plan {
     }
 }
 
-/// A filesystem is only mounted if it has as many blocks as the device counts.
+/// `LittleFS` and SPIFFS are only mounted if they have as many blocks as the device counts.
 fn other_length(image: &Facts, device: &gates::Device) -> Option<String> {
+    if image.kind == Kind::Filesystem(FilesystemKind::Fat) {
+        return None;
+    }
     let (blocks, has) = (image.blocks?, device.filesystem_size?);
     let counted = has / u64::from(blocks.size.max(1));
     let (count, size) = (blocks.count, blocks.size);
@@ -144,17 +147,16 @@ impl Update<'_> {
             OtaTarget::Sketch => Some(self.installed_size()).filter(|&size| size <= slot),
             OtaTarget::Filesystem => None,
         };
-        self.running
-            .map_or(of_new, |running| Some(running.inflated().unwrap_or(running.sizes.payload)))
-            .unwrap_or_default()
+        let given = self.running.map(|running| running.sizes.sketch.map(u64::from));
+        given.unwrap_or(of_new).unwrap_or_default()
     }
 
-    /// The first step, in words.
-    fn first_title(&self, target: OtaTarget) -> &'static str {
-        match (self.running, target) {
-            (Some(_), _) => "the device runs what it is said to run",
-            (None, OtaTarget::Sketch) => "the device runs a sketch as large as the new one",
-            (None, OtaTarget::Filesystem) => "the device runs some sketch",
+    /// The first step, in words, while a sketch of so many bytes runs.
+    fn first_title(&self, old: u64) -> &'static str {
+        match (self.running, old) {
+            (Some(_), _) => "the device runs the image given",
+            (None, 0) => "the device runs some sketch",
+            (None, _) => "the device runs a sketch as large as the new one",
         }
     }
 

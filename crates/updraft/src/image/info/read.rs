@@ -135,7 +135,7 @@ fn esp32(file: &mut File, facts: &Facts, inflater: &mut Inflater) -> io::Result<
     let table_start = places.partition_table;
     if let Some(offset) = places.boot_loader {
         let end = table_start.unwrap_or(facts.sizes.file);
-        let (name, size) = ("boot loader".into(), end - offset);
+        let (name, size) = ("boot loader".into(), end.saturating_sub(offset));
         let holds = image(file, offset..end, inflater)?;
         parts.push(Part { name, kind: None, offset, size, holds, starts: false });
     }

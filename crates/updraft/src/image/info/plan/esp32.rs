@@ -34,7 +34,7 @@ pub(super) fn plan(
     };
     let running = runs.and_then(|runs| table.find(PartitionKind::App(runs)));
     let old = update.old_size(target, size(running).into());
-    let title = update.first_title(target);
+    let title = update.first_title(old);
     let scene = Scene { table, title, runs, old, goes_to, new: update.new.sizes.file, what };
     let (layout, flash) = (name.to_owned(), scene.flash());
     Layout { plan: Plan { layout, flash, steps: scene.steps(), ..Plan::default() }, device }

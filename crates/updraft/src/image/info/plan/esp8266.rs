@@ -27,6 +27,7 @@ pub(super) fn plan(update: Update<'_>, target: OtaTarget, layout: &Esp8266Layout
 }
 
 fn sketch(update: Update<'_>, old: u64, free: u64, layout: &Esp8266Layout) -> Vec<Step> {
+    let before = update.first_title(old);
     let flash = layout.flash().into();
     let step = |title: &str, mut places: Vec<Place>| {
         places.extend(fixed(layout));
@@ -40,7 +41,7 @@ fn sketch(update: Update<'_>, old: u64, free: u64, layout: &Esp8266Layout) -> Ve
     let copy =
         |words: &str| Place::new(staged.clone(), Use::Staged, format!("{words}, {received} bytes"));
     let mut steps = vec![
-        step(update.first_title(OtaTarget::Sketch), vec![old.clone()]),
+        step(before, vec![old.clone()]),
         step(
             if sectors(received) <= free {
                 "the file was received and staged below the filesystem"
@@ -72,6 +73,7 @@ fn sketch(update: Update<'_>, old: u64, free: u64, layout: &Esp8266Layout) -> Ve
 
 fn in_place(update: Update<'_>, old: u64, layout: &Esp8266Layout) -> Vec<Step> {
     let flash = layout.flash().into();
+    let title = update.first_title(old);
     let mut before: Vec<_> = fixed(layout).into();
     let mut after = before.clone();
     if old > 0 {
@@ -86,7 +88,7 @@ fn in_place(update: Update<'_>, old: u64, layout: &Esp8266Layout) -> Vec<Step> {
     let name = format!("the new filesystem, {size} bytes");
     after.push(Place::new(start..start + sectors(size), Use::New, name));
     vec![
-        Step::new(update.first_title(OtaTarget::Filesystem), before, flash),
+        Step::new(title, before, flash),
         Step::new("the file was received and written over the filesystem", after, flash),
     ]
 }
