@@ -37,7 +37,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_parser = chip)]
     chip: Option<Chip>,
     /// How the device's flash is divided. LAYOUT is one of the ESP8266 (4m2m, 1m64), a table of
-    /// Arduino-ESP32 (default, `min_spiffs`), or the file of a partition table.
+    /// Arduino-ESP32 (default, minimal), or the file of a partition table.
     #[arg(long, value_name = "LAYOUT", value_parser = FlashLayout::parse)]
     flash: Option<FlashLayout>,
     /// What the device reports as free for a sketch, in bytes.
@@ -85,6 +85,17 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
         (&running, &args.running)
     {
         bail!("{} is no image that runs: {kind}", path.display());
+    }
+    let of_running = running.as_ref().and_then(|facts| facts.chip);
+    if let (Some(chip), Some(running)) = (args.chip, of_running)
+        && chip != running
+    {
+        bail!("--chip says {chip}, --running is an image for the {running}");
+    }
+    if let (Some(chip), Some(flash)) = (args.chip.or(of_running), &args.flash)
+        && chip.family() != flash.family()
+    {
+        bail!("--flash {} is not for the {chip}", flash.name());
     }
     let facts = read(&args.file)?;
 

@@ -49,5 +49,9 @@ fn what_makes_no_sense_is_said_in_one_line() {
     check("--flash notes.txt", "not a partition table");
     check("--running missing.bin", "cannot read missing.bin");
     check("--running data.bin", "data.bin is no image that runs: LittleFS filesystem");
+    lab.write("running.bin", &sketch(2));
+    check("--chip esp32 --running running.bin", "--running is an image for the esp8266");
+    check("--chip esp32 --flash 4m2m", "--flash 4m2m is not for the esp32");
+    check("--running running.bin --flash default", "--flash default is not for the esp8266");
     check("--free-space much", "invalid value 'much'");
 }
