@@ -4,10 +4,11 @@
 use std::num::NonZeroU64;
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
-use updraft_core::{FlashMode, Inflater, Inspector, Kind, NotOta, Signature};
+use updraft_core::{Inflater, Inspector, Kind, NotOta, Signature};
 use zopfli::{Format, Options};
 
 use crate::image::filler;
+use crate::note::Note;
 
 /// The first four bytes (RFC 1952, 2.3.1): ID1, ID2, method deflate, no flags.
 const START: [u8; 4] = [0x1F, 0x8B, 8, 0];
@@ -29,9 +30,8 @@ pub struct Compressed {
     pub form: Form,
     /// Length of the sketch in bytes.
     pub plain: usize,
-    /// The flash mode in the sketch. In a gzip no device can rewrite it: every device that gets the
-    /// gzip has to run in this mode.
-    pub flash_mode: Option<FlashMode>,
+    /// What a person should know before devices get it.
+    pub notes: Vec<Note>,
 }
 
 /// In which form a sketch is sent.
@@ -87,8 +87,9 @@ pub fn compress(sketch: &[u8]) -> Result<Compressed, CompressError> {
         (_, Err(reason)) => return Err(CompressError::NotOta(reason)),
     }
     let (form, bytes) = smaller(sketch, Gzip::new(sketch).build());
-    let flash_mode = facts.flash.map(|flash| flash.mode);
-    Ok(Compressed { bytes, form, plain: sketch.len(), flash_mode })
+    let mode = facts.flash.map(|flash| flash.mode).filter(|_| form == Form::Gzip);
+    let notes = mode.map(Note::GzipMode).into_iter().collect();
+    Ok(Compressed { bytes, form, plain: sketch.len(), notes })
 }
 
 fn smaller(plain: &[u8], zipped: Vec<u8>) -> (Form, Vec<u8>) {
@@ -214,7 +215,7 @@ fn adler32(content: &[u8]) -> u32 {
 mod tests {
     use miniz_oxide::inflate::decompress_to_vec;
     use proptest::prelude::*;
-    use updraft_core::{Chip, Fault, FilesystemKind};
+    use updraft_core::{Chip, Fault, FilesystemKind, FlashMode};
 
     use super::*;
     use crate::image::tests::{inspect, seen};
@@ -240,7 +241,7 @@ mod tests {
         let compressed = compress(&sketch).unwrap();
         assert_eq!(compressed.form, Form::Gzip);
         assert_eq!(compressed.saved(), sketch.len() - compressed.bytes.len());
-        assert_eq!(compressed.flash_mode, Some(FlashMode::Dio));
+        assert_eq!(compressed.notes, [Note::GzipMode(FlashMode::Dio)]);
         let facts = inspect(&compressed.bytes);
         assert_eq!(facts.ota(), Ok(updraft_core::OtaTarget::Sketch));
         assert_eq!(facts.sizes.inflated, Some(sketch.len() as u64));
