@@ -67,7 +67,22 @@ pub(crate) fn size_and_frequency(chip: Chip, bytes: u32, mhz: u8) -> Result<u8, 
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use updraft_core::{Facts, Inflater, Inspector, NotOta, OtaTarget};
+
     use super::*;
+
+    /// What the inspector says of a file.
+    pub(crate) fn inspect(file: &[u8]) -> Facts {
+        let mut inflater = Box::new(Inflater::new());
+        let mut inspector = Inspector::with_inflater(file.len() as u64, &mut inflater);
+        inspector.update(file);
+        inspector.finish()
+    }
+
+    /// Whether a device could install it.
+    pub(crate) fn seen(file: &[u8]) -> Result<OtaTarget, NotOta> {
+        inspect(file).ota()
+    }
 
     pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
         bytes.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
