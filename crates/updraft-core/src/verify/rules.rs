@@ -21,7 +21,9 @@ impl View<'_> {
         let checks = self.facts.checks;
         match check {
             Check::Kind => Some(self.kind()),
-            Check::Structure => self.structure(),
+            // What it is not made for, it need not be fit for.
+            _ if self.kind() != Outcome::Passed => None,
+            Check::Structure => Some(self.structure()),
             Check::Gzip => self.gzip(),
             Check::BootChecksum => sum(checks.boot_checksum, NotOta::BootChecksum),
             // eboot never looks at it, and the CRC covers all that it does.
@@ -63,17 +65,14 @@ impl View<'_> {
         }
     }
 
-    fn structure(&self) -> Option<Outcome> {
-        if self.facts.kind == Kind::Unknown && self.facts.fault.is_none() {
-            return None;
-        }
-        Some(match self.facts.ota() {
+    fn structure(&self) -> Outcome {
+        match self.facts.ota() {
             Err(reason @ NotOta::Trailing) => Outcome::Failed(Reason::NotOta(reason)),
             Err(reason @ NotOta::Fault(fault)) if !is_of_gzip(fault) => {
                 Outcome::Failed(Reason::NotOta(reason))
             }
             _ => Outcome::Passed,
-        })
+        }
     }
 
     fn gzip(&self) -> Option<Outcome> {

@@ -47,8 +47,7 @@ fn kinds(reasons: &mut Reasons) {
     let mut check = |name, file: &[u8], words| reasons.check(name, file, "", "kind", words);
     check("other data", &unknown(3000), "not a firmware image");
     // An application without eboot, as esptool makes it.
-    let old = Esp8266Image::new().without_crc().build().unwrap();
-    check("plain image", &old[0x1000..], "without Arduino's boot loader");
+    check("plain image", &sketch(1)[0x1000..], "without Arduino's boot loader");
     let mut sdk = sketch(1)[0x1000..].to_vec();
     sdk[..2].copy_from_slice(&[0xEA, 4]);
     check("SDK image", &sdk, "SDK image");

@@ -1,5 +1,7 @@
 //! How the command answers: to people, and to what makes no sense.
 
+use updraft_pack::{DEFAULT_TABLE, TableDefect, broken_table};
+
 use super::lab::Lab;
 use crate::images::{littlefs, sketch};
 
@@ -47,6 +49,8 @@ fn what_makes_no_sense_is_said_in_one_line() {
     check("--chip esp9000", "not one of esp8266, esp32,");
     check("--flash 5m", "5m");
     check("--flash notes.txt", "not a partition table");
+    lab.write("table.bin", &broken_table(&DEFAULT_TABLE, TableDefect::Md5));
+    check("--flash table.bin", "not a partition table: the MD5");
     check("--running missing.bin", "cannot read missing.bin");
     check("--running data.bin", "data.bin is no image that runs: LittleFS filesystem");
     lab.write("running.bin", &sketch(2));
