@@ -2,7 +2,7 @@
 //! no other file's place unless that was asked for. What is in a file is not looked at.
 
 use std::fs::{self, Permissions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -41,11 +41,9 @@ pub(crate) fn write(
     access: Access,
     existing: Existing,
 ) -> Result<(), Failure> {
-    let failed = |error| {
-        if error_is_existing(&error) {
-            return exists(path);
-        }
-        Failure::usage(format_args!("cannot write {}: {error}", path.display()))
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => Failure::usage(format_args!("cannot write {}: {}", path.display(), cause(&error))),
     };
     let temporary = begin(path, access).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -60,7 +58,7 @@ pub(crate) fn write(
     done.map(drop).map_err(|error| failed(error.error))
 }
 
-/// Refuses early what [`write`] would refuse at its end.
+/// Refuses early what [`write()`] would refuse at its end.
 pub(crate) fn check_free(path: &Path, existing: Existing) -> Result<(), Failure> {
     let is_there = path.symlink_metadata().is_ok();
     if is_there && existing == Existing::Keep { Err(exists(path)) } else { Ok(()) }
@@ -73,19 +71,26 @@ pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 /// A file without a name of its own yet, in the folder where it will have one.
-fn begin(path: &Path, access: Access) -> std::io::Result<NamedTempFile> {
+fn begin(path: &Path, access: Access) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::metadata(folder)?;
     let mode = match access {
         Access::Owner => 0o600,
         Access::Usual => 0o666,
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".updraft-").permissions(Permissions::from_mode(mode));
-    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
+    builder.tempfile_in(folder)
 }
 
-fn error_is_existing(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::AlreadyExists
+/// What went wrong, without the path of the file that has no name of its own: that is in every error
+/// which is more than the system's.
+fn cause(error: &io::Error) -> String {
+    match error.get_ref() {
+        None => error.to_string(),
+        Some(_) => error.kind().to_string(),
+    }
 }
 
 fn exists(path: &Path) -> Failure {

@@ -22,7 +22,9 @@ impl OutputArgs {
     pub(super) fn check(&self, sources: &[&Path]) -> Result<(), Failure> {
         if let Some(source) = sources.iter().find(|source| files::is_same(source, &self.output)) {
             let source = source.display();
-            return Err(Failure::usage(format_args!("the output would take the place of {source}")));
+            return Err(Failure::usage(format_args!(
+                "the output would take the place of {source}"
+            )));
         }
         files::check_free(&self.output, self.existing())
     }

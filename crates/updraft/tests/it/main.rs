@@ -7,5 +7,6 @@ mod downloads;
 mod faults;
 mod harness;
 mod image_info;
+mod image_sign;
 mod images;
 mod start;
