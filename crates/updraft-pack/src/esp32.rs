@@ -50,7 +50,7 @@ pub enum Esp32Defect {
     ChipId(u16),
     /// The checksum of the segments.
     Checksum,
-    /// The appended SHA-256.
+    /// The appended SHA-256, if there is one.
     Hash,
 }
 
@@ -180,10 +180,7 @@ impl Esp32Image {
             // The last byte of the first segment.
             Some(Esp32Defect::PayloadBit) => image[32 + data.len() - 1] ^= 1,
             Some(Esp32Defect::Trailing(length)) => image.resize(image.len() + length, 0xFF),
-            Some(Esp32Defect::Hash) => {
-                let last = image.len() - 1;
-                image[last] ^= u8::from(self.hash);
-            }
+            Some(Esp32Defect::Hash) if self.hash => image[checksum + 1] ^= 1,
             _ => {}
         }
         Ok(image)

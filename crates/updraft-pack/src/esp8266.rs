@@ -1,7 +1,7 @@
 //! ESP8266 sketches in the form of Arduino's `elf2bin.py`: eboot, padding, application. On request
 //! one that is wrong, in one way that has a name.
 
-use crc::{CRC_32_MPEG_2, Crc, Table};
+use crc::{CRC_32_ISO_HDLC, CRC_32_MPEG_2, Crc, Table};
 use updraft_core::{Chip, FlashMode};
 
 use crate::error::BuildError;
@@ -22,6 +22,8 @@ const CRC_WORD: usize = LENGTH_WORD + 4;
 
 /// The CRC of eboot and `elf2bin.py` (`cores/esp8266/crc32.cpp`): not reflected, no final XOR.
 const CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_MPEG_2);
+
+static SDK_CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// Settings of an ESP8266 sketch.
 #[derive(Clone, Debug)]
@@ -166,6 +168,26 @@ impl Esp8266Image {
         Ok(file)
     }
 
+    /// The same for Espressif's own boot loader (esptool calls it version 2), which no Arduino device
+    /// has: flash-mapped code first, then an image of the rest, then a CRC.
+    pub fn build_for_sdk(&self) -> Result<Vec<u8>, BuildError> {
+        let entry = IRAM_ADDRESS + 4;
+        let mut file = self.header(4, entry)?.to_vec();
+        file[0] = 0xEA; // ESP8266V2FirmwareImage.IMAGE_V2_MAGIC
+        let mut flash = self.payload.clone();
+        flash.resize(flash.len().next_multiple_of(16), 0);
+        push_segment(&mut file, 0, &flash)?;
+        let ram = [0x22; 32];
+        file.extend(self.header(1, entry)?);
+        push_segment(&mut file, IRAM_ADDRESS, &ram)?;
+        push_checksum(&mut file, [&ram[..]]);
+        // A CRC-32 whose upper half is mirrored (esptool `esp8266_crc32`).
+        let crc = SDK_CRC.checksum(&file);
+        let crc = if crc >> 31 == 1 { !crc } else { crc + 1 };
+        file.extend(crc.to_le_bytes());
+        Ok(file)
+    }
+
     fn eboot(&self) -> Result<Vec<u8>, BuildError> {
         let code: Vec<u8> = (0..16).collect();
         let mut image = self.header(1, EBOOT_ADDRESS)?.to_vec();
@@ -193,7 +215,7 @@ mod tests {
     use updraft_core::{Fault, NotOta, OtaTarget};
 
     use super::*;
-    use crate::image::tests::hex;
+    use crate::image::tests::{hex, inspect, seen};
 
     #[test]
     fn the_reference_sketch_has_its_known_digests() {
@@ -205,7 +227,6 @@ mod tests {
 
     #[test]
     fn every_defect_is_seen_for_what_it_is() {
-        use crate::image::tests::{inspect, seen};
         let sketch = Esp8266Image::new().filler(600, 1);
         assert_eq!(inspect(&sketch.build().unwrap()).ota(), Ok(OtaTarget::Sketch));
         let check = |image: &Esp8266Image, defect, expected: Result<OtaTarget, NotOta>| {
@@ -229,6 +250,12 @@ mod tests {
         check(&sketch.clone().without_crc(), Esp8266Defect::Checksum, Err(NotOta::Checksum));
         check(&sketch, Esp8266Defect::CrcWord, Err(NotOta::Crc));
         check(&sketch, Esp8266Defect::LengthWord, Err(NotOta::Crc));
+    }
+
+    #[test]
+    fn an_image_for_another_boot_loader_is_seen_as_such() {
+        let file = Esp8266Image::new().filler(600, 1).build_for_sdk().unwrap();
+        assert_eq!(seen(&file), Err(NotOta::SdkV2));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use p256::elliptic_curve::Generate as _;
+use p256::elliptic_curve::zeroize::Zeroizing;
 use p256::pkcs8::EncodePrivateKey as _;
 use rsa::pkcs1::{self, DecodeRsaPrivateKey as _};
 use rsa::pkcs8::der::pem::{LineEnding, PemLabel as _};
@@ -184,13 +185,13 @@ impl SigningKey {
         Ok(Self(Secret::P256(key)))
     }
 
-    /// The key as a PEM file, PKCS#8, not encrypted.
-    pub fn to_pem(&self) -> Result<String, KeyError> {
+    /// The key as a PEM file, PKCS#8, not encrypted. Memory is cleaned when it goes.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         let pem = match &self.0 {
             Secret::Rsa(key, _) => key.to_pkcs8_pem(LineEnding::LF),
             Secret::P256(key) => key.to_pkcs8_pem(LineEnding::LF),
         };
-        Ok(pem.map_err(|_| KeyError::Damaged)?.to_string())
+        pem.map_err(|_| KeyError::Damaged)
     }
 
     /// What it is.

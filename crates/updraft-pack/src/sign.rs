@@ -56,6 +56,9 @@ pub enum SignError {
         /// The form asked for.
         format: Format,
     },
+    /// A filesystem is for either family.
+    #[error("the file does not say which devices it is for")]
+    NoFamily,
     /// Where the field would be is not known to who reads the filesystem.
     #[error("a filesystem for an ESP32 cannot be signed: it fills its partition")]
     Filesystem,
@@ -84,11 +87,15 @@ pub enum SignatureDefect {
 }
 
 impl Format {
-    /// What devices ask for that could install the file; `None` if it does not say which they are.
-    pub fn of(facts: &Facts) -> Option<Self> {
-        match facts.family()? {
-            Family::Esp8266 => Some(Self::Esp8266),
-            Family::Esp32 => Some(Self::ArduinoEsp32),
+    /// What the devices ask for that `file` is for; an error if nobody would take it signed, or it
+    /// does not say who.
+    pub fn for_file(file: &[u8]) -> Result<Self, SignError> {
+        let facts = inspect(file);
+        check(&facts)?;
+        match facts.family() {
+            Some(Family::Esp8266) => Ok(Self::Esp8266),
+            Some(Family::Esp32) => Ok(Self::ArduinoEsp32),
+            None => Err(SignError::NoFamily),
         }
     }
 
@@ -108,10 +115,7 @@ pub fn sign<R: TryCryptoRng + ?Sized>(
     random: &mut R,
 ) -> Result<Signed, SignError> {
     let facts = inspect(file);
-    if let Some(signature) = facts.signature {
-        return Err(SignError::AlreadySigned(signature));
-    }
-    facts.ota().map_err(SignError::NotOta)?;
+    check(&facts)?;
     if let Some(family) = facts.family().filter(|&family| family != format.family()) {
         return Err(SignError::OtherFamily { family, format });
     }
@@ -248,6 +252,15 @@ fn notes(facts: &Facts, key: KeyKind, format: Format) -> Vec<Note> {
         }
     }
     notes
+}
+
+/// Whether it can be signed at all.
+fn check(facts: &Facts) -> Result<(), SignError> {
+    match (facts.signature, facts.ota()) {
+        (Some(signature), _) => Err(SignError::AlreadySigned(signature)),
+        (None, Err(reason)) => Err(SignError::NotOta(reason)),
+        (None, Ok(_)) => Ok(()),
+    }
 }
 
 fn inspect(file: &[u8]) -> Facts {

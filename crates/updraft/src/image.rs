@@ -3,8 +3,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+mod compress;
 mod flash;
 mod info;
+mod output;
+mod sign;
 mod verify;
 
 /// `updraft image ...`
@@ -14,6 +17,10 @@ pub(crate) enum ImageCommand {
     Info(info::InfoArgs),
     /// Say whether a device would take a file, and start with it.
     Verify(verify::VerifyArgs),
+    /// Sign a firmware file for devices that install nothing else.
+    Sign(sign::SignArgs),
+    /// Make an ESP8266 sketch smaller, in the form that the device's boot loader inflates.
+    Compress(compress::CompressArgs),
 }
 
 /// Runs the command; what it says goes to `out`.
@@ -21,5 +28,7 @@ pub(crate) fn run(command: &ImageCommand, out: &mut dyn Write) -> anyhow::Result
     match command {
         ImageCommand::Info(args) => info::run(args, out),
         ImageCommand::Verify(args) => verify::run(args, out),
+        ImageCommand::Sign(args) => sign::run(args, out),
+        ImageCommand::Compress(args) => compress::run(args, out),
     }
 }

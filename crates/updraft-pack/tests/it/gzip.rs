@@ -2,7 +2,7 @@
 
 use updraft_pack::{Esp8266Image, Gzip, GzipDefect, compress};
 
-use crate::judges::Judges;
+use crate::judges::{Judges, real_sketch};
 
 fn sketch() -> Vec<u8> {
     Esp8266Image::new().filler(2000, 1).build().unwrap()
@@ -27,6 +27,19 @@ fn gzip_and_python_inflate_to_the_sketch() {
     let output = judges.run("python3", "inflate.py");
     assert!(output.status.success(), "{output:?}");
     assert_eq!(judges.read("inflated"), sketch);
+}
+
+#[test]
+fn a_real_sketch_gets_smaller_than_by_gzip() {
+    let Some(sketch) = real_sketch() else { return };
+    let judges = Judges::new();
+    let sketch = std::fs::read(sketch).unwrap();
+    let compressed = compress(&sketch).unwrap().bytes;
+    judges.write("sketch.bin", &sketch);
+    let theirs = judges.run("gzip", "-9nc sketch.bin").stdout;
+    assert!(compressed.len() < theirs.len(), "{} {}", compressed.len(), theirs.len());
+    judges.write("sketch.bin.gz", compressed);
+    assert_eq!(judges.run("gzip", "-dc sketch.bin.gz").stdout, sketch);
 }
 
 #[test]

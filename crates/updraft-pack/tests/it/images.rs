@@ -26,6 +26,7 @@ fn esptool_finds_nothing_wrong_with_images_for_any_chip() {
     let app = Esp32Image::new(Chip::Esp32S3).build().unwrap();
     let signed = sign(&app, &key(KeyKind::P256), Format::ArduinoEsp32, &mut SysRng).unwrap();
     check("signed.bin", &signed.bytes);
+    check("sdk.bin", &Esp8266Image::new().filler(900, 1).build_for_sdk().unwrap());
     // It reads the image at the start; so it is given the application alone.
     let sketch = Esp8266Image::new().filler(900, 1).without_crc().build().unwrap();
     check("esp8266.bin", &sketch[0x1000..]);

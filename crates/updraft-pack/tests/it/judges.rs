@@ -47,16 +47,29 @@ impl Judges {
 
 /// A program of esptool's package, if it is installed; in CI it must be.
 pub(crate) fn espressif(program: &str) -> Option<PathBuf> {
-    let environment = variable("UPDRAFT_JUDGES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/judges"),
-        PathBuf::from,
-    );
-    let path = environment.join("bin").join(program);
+    installed(&environment().join("bin").join(program))
+}
+
+/// An ESP8266 sketch that others built, if it is installed; in CI it must be.
+pub(crate) fn real_sketch() -> Option<PathBuf> {
+    let library = std::fs::read_dir(environment().join("lib")).into_iter().flatten();
+    let name = "site-packages/esp_linker/firmware/esp-linker-esp8266.bin";
+    let mut paths = library.map(|entry| entry.unwrap().path().join(name));
+    installed(&paths.find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name)))
+}
+
+/// A Python environment.
+fn environment() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/judges");
+    variable("UPDRAFT_JUDGES").map_or_else(default, PathBuf::from)
+}
+
+fn installed(path: &Path) -> Option<PathBuf> {
     if path.exists() {
-        return Some(path);
+        return Some(path.to_owned());
     }
-    assert!(variable("CI").is_none(), "no {program} in {}", environment.display());
-    let _ = writeln!(stdout(), "skipped: no {program} in {}", environment.display());
+    assert!(variable("CI").is_none(), "there is no {}", path.display());
+    let _ = writeln!(stdout(), "skipped: there is no {}", path.display());
     None
 }
 

@@ -22,7 +22,7 @@ fn openssl_finds_the_same_public_keys() {
         // What we write is read as the same key, by us and by OpenSSL.
         let text = ours.to_pem().unwrap();
         assert_eq!(SigningKey::from_pem(&text).unwrap().public().unwrap(), public);
-        judges.write("ours.pem", &text);
+        judges.write("ours.pem", text.as_bytes());
         assert!(judges.openssl_accepts("pkey -in ours.pem -check -noout"));
         assert_eq!(judges.openssl("pkey -in ours.pem -pubout -outform DER"), public.der());
     }
@@ -57,7 +57,7 @@ fn a_new_key_is_one_that_openssl_accepts() {
         let [one, other] = [(); 2].map(|()| SigningKey::generate(kind, &mut SysRng).unwrap());
         assert_ne!(one.public().unwrap(), other.public().unwrap());
         assert_eq!(one.kind(), kind);
-        judges.write("new.pem", one.to_pem().unwrap());
+        judges.write("new.pem", one.to_pem().unwrap().as_bytes());
         assert!(judges.openssl_accepts("pkey -in new.pem -check -noout"));
     }
 }

@@ -3,8 +3,8 @@
 use getrandom::SysRng;
 use updraft_core::{Chip, FilesystemKind, FlashMode, Signature};
 use updraft_pack::{
-    Esp32Image, Esp8266Image, Format, Gzip, KeyKind, Note, SignatureDefect, SigningKey, compress,
-    filesystem, secure_boot, sign, sign_wrongly,
+    Esp32Image, Esp8266Image, Format, Gzip, KeyKind, Note, SignError, SignatureDefect, SigningKey,
+    compress, filesystem, secure_boot, sign, sign_wrongly,
 };
 
 use crate::judges::{Judges, inspect, key};
@@ -73,6 +73,8 @@ fn openssl_accepts_every_kind_of_signature() {
             (Format::ArduinoEsp32, app()),
         ] {
             let signed = sign(&file, &key, format, &mut SysRng).unwrap();
+            let found = Format::for_file(&file);
+            assert!(found == Ok(format) || found == Err(SignError::NoFamily), "{found:?}");
             assert!(signed.bytes.starts_with(&file));
             assert_eq!(signed.payload, file.len());
             assert!(accepts(&signed.bytes, file.len(), &key, format), "{kind} {format}");
@@ -155,14 +157,17 @@ fn what_no_device_would_take_is_not_signed() {
     let check = |file: &[u8], format, expected: &str| {
         let error = sign(file, &key, format, &mut SysRng).unwrap_err();
         assert_eq!(error.to_string(), expected);
+        if matches!(error, SignError::NotOta(_)) {
+            assert_eq!(Format::for_file(file), Err(error));
+        }
     };
     let mut broken = sketch();
     broken[0x1030] ^= 1;
     check(&broken, Format::Esp8266, "no device would take it: the checksum is wrong");
     let unknown = "no device would take it: not a firmware image that is known, or encrypted";
     check(b"notes", Format::Esp8266, unknown);
-    let not_esp8266 = "no device would take it: a gzip of something other than an ESP8266 sketch";
-    check(&Gzip::new(&app()).build(), Format::ArduinoEsp32, not_esp8266);
+    let gzip = "no device would take it: a gzip of an ESP32 image, which no ESP32 inflates";
+    check(&Gzip::new(&app()).build(), Format::ArduinoEsp32, gzip);
     let family = "the image is for the esp32, which knows no Arduino ESP8266 signature";
     check(&app(), Format::Esp8266, family);
     let family = "the image is for the esp8266, which knows no Arduino ESP32 signature";
