@@ -151,8 +151,10 @@ pub enum Missing {
     Chip,
     /// The revision of the chip, which the image asks for.
     Revision(Revisions),
-    /// The free space; or the layout of the flash, and on the ESP8266 the running image, too.
+    /// The free space of an ESP8266; or the layout of its flash, and the running image.
     Room,
+    /// The free space of an ESP32; or the layout of its flash.
+    Partition,
     /// The layout of the flash.
     Flash,
     /// The layout of the flash, or the running image.

@@ -131,7 +131,10 @@ impl View<'_> {
         Some(match (device.asks_for, device.filesystem_size, device.free_space) {
             (OtaTarget::Filesystem, None, _) => Outcome::NotChecked(Missing::Flash),
             (OtaTarget::Filesystem, Some(0), _) => Outcome::Failed(Reason::NoFilesystem),
-            (OtaTarget::Sketch, _, None) => Outcome::NotChecked(Missing::Room),
+            (OtaTarget::Sketch, _, None) => Outcome::NotChecked(match device.family {
+                Family::Esp8266 => Missing::Room,
+                Family::Esp32 => Missing::Partition,
+            }),
             _ => passed_unless(reason),
         })
     }

@@ -66,6 +66,7 @@ impl fmt::Display for Missing {
                 }
             }
             Self::Room => f.write_str("the free space is not known"),
+            Self::Partition => f.write_str("the size of the partition is not known"),
             Self::Flash => f.write_str("the layout of the flash is not known"),
             Self::FlashSize => f.write_str("the size of the flash is not known"),
             Self::Running => f.write_str("the running image is not known"),

@@ -60,6 +60,7 @@ fn what_is_not_known_is_not_checked() {
     );
     check(&littlefs(), &nothing, Check::Room, Outcome::NotChecked(Missing::Flash));
     check(&app(), &nothing, Check::FlashSize, Outcome::NotChecked(Missing::Running));
+    check(&app(), &nothing, Check::Room, Outcome::NotChecked(Missing::Partition));
     check(&app(), &nothing, Check::Segments, Outcome::Passed);
     assert_eq!(failed(&inspect(b"other data")), [Check::Kind]);
     // Of a file that no device takes nothing is compared.

@@ -143,6 +143,7 @@ fn options(missing: Missing) -> &'static [&'static str] {
     match missing {
         Missing::Chip => &["--chip", "--running"],
         Missing::Room => &["--free-space", "--flash and --running"],
+        Missing::Partition => &["--free-space", "--flash"],
         Missing::Flash => &["--flash"],
         Missing::FlashSize => &["--flash", "--running"],
         Missing::Running => &["--running"],

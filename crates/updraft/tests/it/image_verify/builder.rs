@@ -219,3 +219,25 @@ fn our_secure_boot_sectors_hold_and_broken_ones_do_not() {
         }
     }
 }
+
+#[test]
+fn what_the_commands_make_the_command_takes() {
+    let lab = Lab::new();
+    let updraft = env!("CARGO_BIN_EXE_updraft");
+    lab.write("door.bin", &Esp8266Image::new().payload(&[7; 9000]).build().unwrap());
+    lab.write("gate.bin", &app(Chip::Esp32, 1));
+    for kind in ["rsa-2048", "p256"] {
+        lab.run(updraft, &format!("keys new --type {kind} -o {kind}.pem"));
+        lab.run(updraft, &format!("keys new --type {kind} -o other-{kind}.pem"));
+        for (file, options) in [("door", ""), ("door", "--compress"), ("gate", "")] {
+            let words = format!("image sign {file}.bin --key {kind}.pem -o signed {options}");
+            lab.run(updraft, &format!("{words} --force"));
+            let signed = std::fs::read(lab.path("signed")).unwrap();
+            check(&lab, &words, &signed, &format!("--key {kind}.pub.pem"), &[]);
+            let other = format!("--key other-{kind}.pub.pem");
+            check(&lab, &words, &signed, &other, &["signature"]);
+        }
+    }
+    lab.run(updraft, "image compress door.bin -o door.bin.gz");
+    check(&lab, &"compress", &std::fs::read(lab.path("door.bin.gz")).unwrap(), "", &[]);
+}
