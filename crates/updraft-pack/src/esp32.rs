@@ -296,7 +296,8 @@ mod tests {
     use updraft_core::{Fault, NotOta, OtaTarget};
 
     use super::*;
-    use crate::image::tests::{hex, inspect, seen};
+    use crate::image::inspect;
+    use crate::image::tests::{hex, seen};
 
     fn reference() -> Esp32Image {
         Esp32Image::new(Chip::Esp32)

@@ -215,7 +215,8 @@ mod tests {
     use updraft_core::{Fault, NotOta, OtaTarget};
 
     use super::*;
-    use crate::image::tests::{hex, inspect, seen};
+    use crate::image::inspect;
+    use crate::image::tests::{hex, seen};
 
     #[test]
     fn the_reference_sketch_has_its_known_digests() {

@@ -69,7 +69,7 @@ mod tests {
     use updraft_core::{Kind, OtaTarget};
 
     use super::*;
-    use crate::image::tests::inspect;
+    use crate::image::inspect;
 
     #[test]
     fn every_filesystem_is_recognised() {

@@ -74,7 +74,7 @@ mod tests {
     use updraft_core::{FilesystemKind, Kind, NotOta};
 
     use super::*;
-    use crate::image::tests::inspect;
+    use crate::image::inspect;
     use crate::partition::{OtaSlot, SINGLE_APP_TABLE, otadata, table_of};
     use crate::{Esp32Image, Esp8266Image, filesystem};
 

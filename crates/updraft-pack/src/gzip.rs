@@ -4,10 +4,10 @@
 use std::num::NonZeroU64;
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
-use updraft_core::{Inflater, Inspector, Kind, NotOta, Signature};
+use updraft_core::{Kind, NotOta, Signature};
 use zopfli::{Format, Options};
 
-use crate::image::filler;
+use crate::image::{filler, inspect};
 use crate::note::Note;
 
 /// The first four bytes (RFC 1952, 2.3.1): ID1, ID2, method deflate, no flags.
@@ -71,10 +71,7 @@ impl Compressed {
 /// Compresses an ESP8266 sketch. The same sketch always gives the same bytes. Takes about a second
 /// for half a mebibyte.
 pub fn compress(sketch: &[u8]) -> Result<Compressed, CompressError> {
-    let mut inflater = Box::new(Inflater::new());
-    let mut inspector = Inspector::with_inflater(sketch.len() as u64, &mut inflater);
-    inspector.update(sketch);
-    let facts = inspector.finish();
+    let facts = inspect(sketch);
     if facts.gzip.is_some() {
         return Err(CompressError::AlreadyGzip);
     }
@@ -218,7 +215,7 @@ mod tests {
     use updraft_core::{Chip, Fault, FilesystemKind, FlashMode};
 
     use super::*;
-    use crate::image::tests::{inspect, seen};
+    use crate::image::tests::seen;
     use crate::{Esp32Image, Esp8266Image, filesystem, filler};
 
     fn sketch() -> Vec<u8> {

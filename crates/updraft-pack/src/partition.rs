@@ -182,7 +182,8 @@ mod tests {
     use updraft_core::Kind;
 
     use super::*;
-    use crate::image::tests::{hex, inspect};
+    use crate::image::inspect;
+    use crate::image::tests::hex;
 
     #[test]
     fn the_default_table_has_its_known_md5() {

@@ -7,8 +7,9 @@ use p256::ecdsa::signature::hazmat::RandomizedPrehashSigner as _;
 use rsa::rand_core::TryCryptoRng;
 use rsa::{Pkcs1v15Sign, Pss};
 use sha2::{Digest as _, Sha256};
-use updraft_core::{Facts, Family, Inflater, Inspector, Kind, NotOta, Signature};
+use updraft_core::{Facts, Family, Kind, NotOta, Signature};
 
+use crate::image::inspect;
 use crate::keys::{KeyKind, Secret, SigningKey};
 use crate::note::Note;
 
@@ -261,13 +262,6 @@ fn check(facts: &Facts) -> Result<(), SignError> {
         (None, Err(reason)) => Err(SignError::NotOta(reason)),
         (None, Ok(_)) => Ok(()),
     }
-}
-
-fn inspect(file: &[u8]) -> Facts {
-    let mut inflater = Box::new(Inflater::new());
-    let mut inspector = Inspector::with_inflater(file.len() as u64, &mut inflater);
-    inspector.update(file);
-    inspector.finish()
 }
 
 impl fmt::Display for Format {
