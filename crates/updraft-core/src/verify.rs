@@ -8,7 +8,7 @@ use crate::facts::{Facts, NotOta, Revisions};
 use crate::gates;
 use crate::layout::Esp8266Layout;
 use crate::partition::PartitionTable;
-use crate::signature::{KeyKind, SignatureError};
+use crate::signature::{Hash, KeyKind, SignatureError};
 
 mod rules;
 mod words;
@@ -31,6 +31,8 @@ pub struct Known<'a> {
     /// Whether the file's signature holds by the key that the device has
     /// ([`Verifier::finish`](crate::signature::Verifier::finish)); `None` if that key is not known.
     pub key: Option<Result<KeyKind, SignatureError>>,
+    /// The hash function that the signature is over, where the sketch has the choice (Arduino-ESP32).
+    pub hash: Option<Hash>,
 }
 
 impl Known<'_> {
@@ -95,7 +97,7 @@ pub enum Check {
     SignatureBlock,
     /// The signature holds by the key that the device has.
     Signature,
-    /// The code on the device that checks signatures takes keys of this kind.
+    /// The code on the device that checks signatures takes keys of this kind, and this hash function.
     Verifier,
 }
 
@@ -166,6 +168,8 @@ pub enum Missing {
     /// The public key, and so whether there is one: behind a gzip, an ESP8266 that checks no signature
     /// takes the signature's length for the size of what is inside.
     KeyOfGzip,
+    /// Which hash function the sketch chose: this one is not the usual SHA-256.
+    Hash(Hash),
     /// What code checks signatures: that of Arduino's ESP8266 core (`SigningVerifier`) asks for
     /// signatures of 65 bytes when its key is of P-256, so it takes none. A sketch may bring another.
     Verifier,

@@ -4,7 +4,7 @@ use super::{Check, Flash, Known, Missing, Outcome, Reason};
 use crate::chip::{Chip, Family};
 use crate::facts::{Facts, Fault, Kind, NotOta, OtaTarget, Signature, Verdict};
 use crate::gates;
-use crate::signature::{KeyKind, SignatureError};
+use crate::signature::{Hash, KeyKind, SignatureError};
 
 /// What the checks look at.
 #[derive(Clone, Copy)]
@@ -215,7 +215,11 @@ impl View<'_> {
     fn verifier(&self) -> Option<Outcome> {
         let is_esp8266 = self.device().family == Family::Esp8266;
         let of_p256 = matches!(self.known.key, Some(Ok(KeyKind::P256)));
-        (is_esp8266 && of_p256).then_some(Outcome::NotChecked(Missing::Verifier))
+        if is_esp8266 {
+            return of_p256.then_some(Outcome::NotChecked(Missing::Verifier));
+        }
+        let hash = self.known.hash.filter(|hash| *hash != Hash::Sha256)?;
+        Some(Outcome::NotChecked(Missing::Hash(hash)))
     }
 
     /// The device, as the gates ask for it. Of what is not known, the file's own is taken.

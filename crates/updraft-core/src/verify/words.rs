@@ -74,6 +74,7 @@ impl fmt::Display for Missing {
             Self::KeyOfGzip => f.write_str(
                 "the device's public key is not known; one without a key would not start this",
             ),
+            Self::Hash(hash) => write!(f, "only sketches that chose {hash} take the signature"),
             Self::Verifier => f.write_str(
                 "the core's own verifier takes no P-256 key (it asks for 65 bytes), another may",
             ),

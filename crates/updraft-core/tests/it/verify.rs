@@ -1,6 +1,6 @@
 //! The list of checks: what is not known is not checked, what is known is compared.
 
-use updraft_core::signature::{KeyKind, SignatureError};
+use updraft_core::signature::{Hash, KeyKind, SignatureError};
 use updraft_core::verify::{Check, Flash, Known, Missing, Outcome, Reason, checks};
 use updraft_core::{Chip, Esp8266Layout, Facts, FlashMode, PartitionTable, gates};
 use updraft_pack::{Esp32Image, Esp8266Image};
@@ -135,6 +135,10 @@ fn what_a_verifier_found_is_told() {
     let verifier = Outcome::NotChecked(Missing::Verifier);
     check(&signed(&sketch(), 64), &with(Ok(KeyKind::P256)), Check::Verifier, verifier);
     check(&app(), &with(Ok(KeyKind::P256)), Check::Verifier, None);
+    let with = |hash| Known { hash: Some(hash), ..with(Ok(KeyKind::P256)) };
+    check(&app(), &with(Hash::Sha256), Check::Verifier, None);
+    let expected = Outcome::NotChecked(Missing::Hash(Hash::Sha384));
+    check(&app(), &with(Hash::Sha384), Check::Verifier, expected);
     let block = |kind| Known { block: Some(Ok(kind)), ..Known::default() };
     check(&app(), &block(KeyKind::Rsa3072), Check::SignatureBlock, Outcome::Passed);
     let strange = Reason::KeyOfChip { chip: Chip::Esp32S3, key: KeyKind::P256 };

@@ -111,6 +111,7 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
         .with_context(|| format!("cannot read {}", args.file.display()))?;
     known.block = found.block.map(|block| block.map(|(kind, _)| kind));
     known.key = found.key;
+    known.hash = found.hash;
     let checks = checks(&facts, &known).collect();
     Ok(Report::new(&args.file, &facts, key.as_ref(), found.signer(), checks))
 }

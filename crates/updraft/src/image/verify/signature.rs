@@ -20,6 +20,8 @@ pub(super) struct Found {
     pub(super) block: Option<Result<(KeyKind, Fingerprint), SignatureError>>,
     /// By the key that was given; `None` if none was.
     pub(super) key: Option<Result<KeyKind, SignatureError>>,
+    /// The hash function of a signature that holds, where there is a choice.
+    pub(super) hash: Option<Hash>,
 }
 
 impl Found {
@@ -61,7 +63,9 @@ pub(super) fn check(
             let verifiers = read(file, payload, Hash::ALL.map(Scheme::ArduinoEsp32))?;
             let field = rest(file)?;
             let results = verifiers.map(|verifier| verifier.finish(key, &field));
-            found.key = Some(by_key(telling(results), key));
+            let mut tried = Hash::ALL.into_iter().zip(&results);
+            found.hash = tried.find(|(_, result)| result.is_ok()).map(|(hash, _)| hash);
+            found.key = Some(by_key(telling(&results), key));
         }
         (_, None) => {}
         (signature, Some(key)) => {
@@ -125,11 +129,11 @@ fn rest(file: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// Of several results the one that says most: that it holds, or that it is of this key.
-fn telling(results: [Result<(), SignatureError>; 3]) -> Result<(), SignatureError> {
-    let vague = |result: &&Result<(), SignatureError>| {
+fn telling(results: &[Result<(), SignatureError>; 3]) -> Result<(), SignatureError> {
+    let says_little = |result: &&Result<(), SignatureError>| {
         matches!(result, Err(SignatureError::OtherKey | SignatureError::OtherKeyOrBytes))
     };
     let holds = results.iter().find(|result| result.is_ok());
-    let clear = holds.or_else(|| results.iter().find(|result| !vague(result)));
+    let clear = holds.or_else(|| results.iter().find(|result| !says_little(result)));
     *clear.unwrap_or(&results[0])
 }
