@@ -5,6 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use updraft_core::verify::{Check, Known, Outcome, checks};
 use updraft_core::{Facts, Inflater, Inspector};
 
 fuzz_target!(|data: &[u8]| {
@@ -13,6 +14,12 @@ fuzz_target!(|data: &[u8]| {
     // Some pieces of a few bytes, some of a few hundred.
     assert_eq!(inspect(file, [usize::from(*one) + 1, usize::from(*two) * 16 + 1]), facts);
     assert!(facts.fault.is_none() || facts.ota().is_err());
+    // The list of checks comes to the same, and looks at segments, too.
+    let known = Known::default();
+    let mut failed = checks(&facts, &known).filter(|(check, outcome)| {
+        matches!(outcome, Outcome::Failed(_)) && *check != Check::Segments
+    });
+    assert_eq!(failed.next().is_some(), facts.ota().is_err());
 });
 
 /// Inspects `file` in pieces of these two sizes by turns.

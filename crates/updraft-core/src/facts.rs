@@ -14,6 +14,8 @@ pub struct Facts {
     pub chip: Option<Chip>,
     /// Flash settings of the (first) image header.
     pub flash: Option<FlashSettings>,
+    /// Revisions of the chip that an ESP32-family image is for.
+    pub revisions: Option<Revisions>,
     /// Entry address of the application (the boot loader's, if there is no application).
     pub entry: Option<u32>,
     /// Segments of the application (the boot loader's, if there is no application).
@@ -71,6 +73,8 @@ pub enum Kind {
     Filesystem(FilesystemKind),
     /// A gzip whose inside was not looked at, or could not be.
     GzipUnread,
+    /// A zlib stream (RFC 1950): compressed, but not as any device expects it.
+    Zlib,
     /// Nothing that is known: other data, or an encrypted image.
     Unknown,
 }
@@ -107,6 +111,15 @@ pub enum FlashMode {
     SlowRead,
     /// A code that no document names.
     Other(u8),
+}
+
+/// Revisions of a chip: a hundred times the major one, and the minor one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Revisions {
+    /// The lowest (`esp_image_header_t.min_chip_rev_full`).
+    pub min: u16,
+    /// The highest; `None` for any (`esp_image_header_t.max_chip_rev_full`).
+    pub max: Option<u16>,
 }
 
 /// One segment of an image.
@@ -151,6 +164,8 @@ pub struct AppDescriptor {
     pub idf: Text<32>,
     /// SHA-256 of the ELF file.
     pub elf_sha256: [u8; 32],
+    /// Bytes that one entry of the flash cache maps: 65,536 where an older image does not say.
+    pub mmu_page: u32,
 }
 
 /// A gzip wrapper (RFC 1952).
@@ -173,8 +188,11 @@ pub enum Signature {
     },
     /// Arduino-ESP32: a field of 512 bytes.
     ArduinoEsp32,
-    /// ESP-IDF secure boot version 2: a sector of 4096 bytes with up to three blocks.
-    SecureBootV2,
+    /// ESP-IDF secure boot version 2: a sector of 4096 bytes.
+    SecureBootV2 {
+        /// How many blocks are in it, up to three: each is a signature by another key.
+        blocks: u8,
+    },
     /// ESP-IDF secure boot version 1: 68 bytes.
     SecureBootV1,
 }
@@ -256,17 +274,24 @@ pub enum Fault {
     Truncated,
     /// The header names no segment, or more than the format allows.
     SegmentCount(u8),
-    /// The gzip header uses a reserved flag, or a method other than deflate.
-    GzipHeader,
+    /// The gzip header names a method other than deflate.
+    GzipMethod(u8),
+    /// The gzip header uses reserved flags.
+    GzipFlags(u8),
     /// The deflate data is damaged.
     GzipData,
     /// CRC-32 of the inflated data differs.
     GzipCrc,
     /// ISIZE differs from the inflated length.
     GzipSize,
+    /// ISIZE is zero: eboot would copy nothing, and start the old sketch.
+    GzipNoSize,
     /// Something that is no signature stands behind the gzip member: eboot would take the last
     /// four bytes of it for ISIZE.
     GzipTrailing,
+    /// Another gzip member stands behind the first: eboot would take the second one's ISIZE and
+    /// inflate that much of the first.
+    GzipMembers,
     /// It inflates to more than the largest flash of an ESP8266, 16 MiB: not looked at further.
     GzipTooBig,
 }
@@ -322,7 +347,13 @@ pub enum NotOta {
     OtaData,
     /// A gzip nobody looked into.
     GzipUnread,
-    /// A gzip around something that is no ESP8266 sketch: nothing else inflates it.
+    /// See [`Kind::Zlib`].
+    Zlib,
+    /// A gzip of an ESP32-family image: no such chip inflates.
+    GzipOfEsp32,
+    /// A gzip of a filesystem: it would be written as it is.
+    GzipOfFilesystem,
+    /// A gzip around something else that is no ESP8266 sketch.
     GzipNotEsp8266,
     /// Something stands behind an ESP8266 sketch that may be the rest of a flash.
     Trailing,
@@ -377,13 +408,18 @@ impl Facts {
             Kind::MergedFlash => return Err(NotOta::MergedFlash),
             Kind::PartitionTable => return Err(NotOta::PartitionTable),
             Kind::OtaData => return Err(NotOta::OtaData),
+            Kind::Zlib => return Err(NotOta::Zlib),
             _ => {}
         }
         if let Some(fault) = self.fault {
             return Err(NotOta::Fault(fault));
         }
         if self.gzip.is_some() && !matches!(self.kind, Kind::ArduinoSketch | Kind::GzipUnread) {
-            return Err(NotOta::GzipNotEsp8266);
+            return Err(match self.kind {
+                Kind::Filesystem(_) => NotOta::GzipOfFilesystem,
+                _ if self.family() == Some(Family::Esp32) => NotOta::GzipOfEsp32,
+                _ => NotOta::GzipNotEsp8266,
+            });
         }
         match self.kind {
             Kind::Filesystem(_) => return Ok(OtaTarget::Filesystem),

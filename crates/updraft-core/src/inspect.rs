@@ -107,6 +107,7 @@ impl<'a> Inspector<'a> {
             kind: Kind::Unknown,
             chip: None,
             flash: None,
+            revisions: None,
             entry: None,
             segments: Segments::default(),
             descriptor: None,
@@ -244,11 +245,13 @@ fn describe_gzip(facts: &mut Facts, member: &Member<'_>, content: &Content, trai
         facts.sizes.payload = end;
     } else if end < facts.sizes.file {
         facts.sizes.trailing = facts.sizes.file.saturating_sub(end);
-        facts.fault = facts.fault.or(Some(Fault::GzipTrailing));
+        let behind = if member.has_second() { Fault::GzipMembers } else { Fault::GzipTrailing };
+        facts.fault = facts.fault.or(Some(behind));
     }
     let length = inflated.unwrap_or_default();
     if u64::from(isize) != length & u64::from(u32::MAX) {
-        facts.fault = facts.fault.or(Some(Fault::GzipSize));
+        let wrong = if isize == 0 { Fault::GzipNoSize } else { Fault::GzipSize };
+        facts.fault = facts.fault.or(Some(wrong));
     }
     facts.fault = facts.fault.or(inner_fault);
 }

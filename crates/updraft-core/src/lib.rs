@@ -17,14 +17,16 @@ mod layout;
 mod md5;
 mod otadata;
 mod partition;
+pub mod signature;
+pub mod verify;
 mod window;
 
 pub use chip::{Chip, Family};
 pub use eboot::{EbootCommand, EbootFault};
 pub use facts::{
     AppDescriptor, Blocks, Checks, Facts, Fault, FilesystemKind, FlashMode, FlashSettings, Gzip,
-    Kind, NotOta, OtaTarget, Places, RunningDigests, RunningMd5, Segment, Segments, Signature,
-    SignatureKey, Sizes, Text, Verdict,
+    Kind, NotOta, OtaTarget, Places, Revisions, RunningDigests, RunningMd5, Segment, Segments,
+    Signature, SignatureKey, Sizes, Text, Verdict,
 };
 pub use inspect::{Inflater, Inspector};
 pub use layout::{Esp8266Layout, NoRoom, Staging};

@@ -40,6 +40,14 @@ pub enum BuildError {
         /// Most that is possible.
         max: usize,
     },
+    /// No filesystem has such blocks.
+    #[error("no filesystem has {count} blocks of {block} bytes")]
+    Blocks {
+        /// Bytes of a block.
+        block: usize,
+        /// How many.
+        count: usize,
+    },
     /// An image of the ESP32 family was asked for another chip.
     #[error("{0} is not a chip of the ESP32 family that can be built for")]
     NotEsp32(Chip),

@@ -1,16 +1,12 @@
-//! Images of the ESP32 family: application, boot loader, partition table, merged flash dump.
+//! Images of the ESP32 family: application, boot loader. On request an application that is wrong,
+//! in one way that has a name.
 
-use md5::{Digest as _, Md5};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use updraft_core::{Chip, FlashMode, FlashSettings};
 
 use crate::error::BuildError;
 use crate::image::{self, filler, push_checksum, push_segment};
 
-/// Where the boot loader looks for the partition table (`CONFIG_PARTITION_TABLE_OFFSET`).
-const PARTITION_TABLE_OFFSET: usize = 0x8000;
-/// Where the usual tables put the first application.
-const APP_OFFSET: usize = 0x1_0000;
 /// Bytes that one entry of the flash cache maps at most: a mapped segment's address and file
 /// offset agree modulo this (`SPI_FLASH_MMU_PAGE_SIZE`, ESP-IDF).
 const MMU_PAGE: usize = 0x1_0000;
@@ -30,6 +26,32 @@ pub struct Esp32Image {
     payload: Vec<u8>,
     code: Vec<u8>,
     hash: bool,
+    defect: Option<Esp32Defect>,
+}
+
+/// A way in which an application can be wrong. Nothing else is: sums that a tool would make over
+/// what is wrong are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Esp32Defect {
+    /// So many bytes are missing at the end: a download that broke off.
+    Truncated(usize),
+    /// One bit of the last byte of the payload is another one.
+    PayloadBit,
+    /// So many bytes FF stand behind the application.
+    Trailing(usize),
+    /// The first byte is EA.
+    FirstByte,
+    /// The header names so many segments, not those it has.
+    SegmentCount(u8),
+    /// The last segment says that it is 16 MiB longer than it is.
+    SegmentPastEnd,
+    /// The header names the chip of this number.
+    ChipId(u16),
+    /// The checksum of the segments.
+    Checksum,
+    /// The appended SHA-256, if there is one.
+    Hash,
 }
 
 impl Esp32Image {
@@ -47,6 +69,7 @@ impl Esp32Image {
             payload: Vec::new(),
             code: Vec::new(),
             hash: true,
+            defect: None,
         }
     }
 
@@ -105,6 +128,11 @@ impl Esp32Image {
         Self { hash: false, ..self }
     }
 
+    /// Makes it wrong in this way.
+    pub fn defect(self, defect: Esp32Defect) -> Self {
+        Self { defect: Some(defect), ..self }
+    }
+
     /// The bytes of the application.
     pub fn build(&self) -> Result<Vec<u8>, BuildError> {
         let memory = Memory::of(self.chip)?;
@@ -120,18 +148,40 @@ impl Esp32Image {
         let mut image = self.header(count, memory.ram)?.to_vec();
         // The data of the first segment starts at 32 in the file, so at 32 in its page.
         push_segment(&mut image, memory.data + 32, &data)?;
+        let mut last_segment = image.len();
         push_segment(&mut image, memory.ram, &ram)?;
         if !code.is_empty() {
             // The page behind those of the data, should both be mapped into one range.
             let offset = image.len() + 8;
             let page = offset.next_multiple_of(MMU_PAGE) + offset % MMU_PAGE;
             let page = u32::from_le_bytes(image::length_word(page)?);
+            last_segment = image.len();
             push_segment(&mut image, memory.code.wrapping_add(page), &code)?;
         }
         push_checksum(&mut image, [&data[..], &ram, &code]);
+        let checksum = image.len() - 1;
+        match self.defect {
+            Some(Esp32Defect::FirstByte) => image[0] = 0xEA,
+            Some(Esp32Defect::SegmentCount(count)) => image[1] = count,
+            // The fourth byte of the length: 16 MiB.
+            Some(Esp32Defect::SegmentPastEnd) => image[last_segment + 4 + 3] += 1,
+            Some(Esp32Defect::ChipId(id)) => image[12..14].copy_from_slice(&id.to_le_bytes()),
+            Some(Esp32Defect::Checksum) => image[checksum] ^= 0x5A,
+            _ => {}
+        }
         if self.hash {
             let hash = Sha256::digest(&image);
             image.extend(hash);
+        }
+        match self.defect {
+            Some(Esp32Defect::Truncated(missing)) => {
+                image.truncate(image.len().saturating_sub(missing));
+            }
+            // The last byte of the first segment.
+            Some(Esp32Defect::PayloadBit) => image[32 + data.len() - 1] ^= 1,
+            Some(Esp32Defect::Trailing(length)) => image.resize(image.len() + length, 0xFF),
+            Some(Esp32Defect::Hash) if self.hash => image[checksum + 1] ^= 1,
+            _ => {}
         }
         Ok(image)
     }
@@ -191,49 +241,9 @@ pub fn esp32_boot_loader(chip: Chip) -> Result<Vec<u8>, BuildError> {
     Ok(image)
 }
 
-/// Arduino's default table for a flash of 4 MiB, with its MD5 record, as 3072 bytes: two OTA slots
-/// of 1280 KiB each and a filesystem.
-pub fn partition_table() -> Vec<u8> {
-    /// Label, type, subtype, offset, size.
-    const PARTITIONS: [(&str, u8, u8, u32, u32); 6] = [
-        ("nvs", 1, 0x02, 0x9000, 0x5000),
-        ("otadata", 1, 0x00, 0xE000, 0x2000),
-        ("app0", 0, 0x10, 0x1_0000, 0x14_0000),
-        ("app1", 0, 0x11, 0x15_0000, 0x14_0000),
-        ("spiffs", 1, 0x82, 0x29_0000, 0x16_0000),
-        ("coredump", 1, 0x03, 0x3F_0000, 0x1_0000),
-    ];
-    let mut table = Vec::with_capacity(0xC00);
-    for (label, kind, subtype, offset, size) in PARTITIONS {
-        table.extend([0xAA, 0x50, kind, subtype]);
-        table.extend(offset.to_le_bytes());
-        table.extend(size.to_le_bytes());
-        table.extend(label.bytes());
-        table.resize(table.len().next_multiple_of(32), 0);
-    }
-    let md5 = Md5::digest(&table);
-    table.extend([0xEB, 0xEB]);
-    table.extend([0xFF; 14]);
-    table.extend(md5);
-    table.resize(0xC00, 0xFF);
-    table
-}
-
-/// A flash dump as it is written by cable (`*.factory.bin`): boot loader, partition table and
-/// `app` at their offsets, FF between.
-pub fn merged_flash(chip: Chip, app: &[u8]) -> Result<Vec<u8>, BuildError> {
-    let mut flash = vec![0xFF; Memory::of(chip)?.boot_loader];
-    flash.extend(esp32_boot_loader(chip)?);
-    flash.resize(PARTITION_TABLE_OFFSET, 0xFF);
-    flash.extend(partition_table());
-    flash.resize(APP_OFFSET, 0xFF);
-    flash.extend(app);
-    Ok(flash)
-}
-
 /// Where things are on one chip (esptool's `DROM_MAP_START`, `IROM_MAP_START`, "IRAM" and
 /// `BOOTLOADER_FLASH_OFFSET`).
-struct Memory {
+pub(crate) struct Memory {
     /// Start of the addresses through which data is read from flash.
     data: u32,
     /// Start of the addresses through which code is read from flash.
@@ -241,11 +251,11 @@ struct Memory {
     /// An address in RAM that can hold code.
     ram: u32,
     /// Where the boot ROM looks for the boot loader in the flash.
-    boot_loader: usize,
+    pub(crate) boot_loader: usize,
 }
 
 impl Memory {
-    fn of(chip: Chip) -> Result<Self, BuildError> {
+    pub(crate) fn of(chip: Chip) -> Result<Self, BuildError> {
         let (data, code, ram, boot_loader) = match chip {
             Chip::Esp32 => (0x3F40_0000, 0x400D_0000, 0x4008_0000, 0x1000),
             Chip::Esp32S2 => (0x3F00_0000, 0x4008_0000, 0x4002_0000, 0x1000),
@@ -282,8 +292,12 @@ fn push_text(
 
 #[cfg(test)]
 mod tests {
+    use md5::Md5;
+    use updraft_core::{Fault, NotOta, OtaTarget};
+
     use super::*;
-    use crate::image::tests::hex;
+    use crate::image::inspect;
+    use crate::image::tests::{hex, seen};
 
     fn reference() -> Esp32Image {
         Esp32Image::new(Chip::Esp32)
@@ -302,13 +316,6 @@ mod tests {
     }
 
     #[test]
-    fn the_default_table_has_its_known_md5() {
-        let table = partition_table();
-        assert_eq!(hex(&table[6 * 32 + 16..7 * 32]), "972dae2ff872a0142d60bad124c0666b");
-        assert_eq!(table.len(), 0xC00);
-    }
-
-    #[test]
     fn every_chip_can_be_built_for_with_mapped_segments_at_their_place() {
         for chip in Chip::all().filter(|&chip| chip != Chip::Esp8266) {
             let memory = Memory::of(chip).unwrap();
@@ -319,8 +326,28 @@ mod tests {
             let address = u32::from_le_bytes(file[offset - 8..offset - 4].try_into().unwrap());
             assert!(chip.maps_flash_at(address), "{chip}");
             assert_eq!(address as usize % MMU_PAGE, offset % MMU_PAGE, "{chip}");
-            merged_flash(chip, &file).unwrap();
         }
+    }
+
+    #[test]
+    fn every_defect_is_seen_for_what_it_is() {
+        let check = |defect, expected: Result<OtaTarget, NotOta>| {
+            let file = reference().code(&[7; 40]).defect(defect).build().unwrap();
+            assert_eq!(seen(&file), expected, "{defect:?}");
+        };
+        let broken = |fault| Err(NotOta::Fault(fault));
+        check(Esp32Defect::Truncated(50), broken(Fault::Truncated));
+        check(Esp32Defect::PayloadBit, Err(NotOta::Checksum));
+        check(Esp32Defect::Trailing(16), Ok(OtaTarget::Sketch));
+        check(Esp32Defect::FirstByte, Err(NotOta::Unknown));
+        check(Esp32Defect::SegmentCount(0), broken(Fault::SegmentCount(0)));
+        check(Esp32Defect::SegmentCount(17), broken(Fault::SegmentCount(17)));
+        check(Esp32Defect::SegmentPastEnd, broken(Fault::Truncated));
+        check(Esp32Defect::Checksum, Err(NotOta::Checksum));
+        check(Esp32Defect::Hash, Err(NotOta::Hash));
+
+        let other = reference().defect(Esp32Defect::ChipId(5)).build().unwrap();
+        assert_eq!(inspect(&other).chip, Some(Chip::Esp32C3));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! What images of both families share: segments, the checksum behind them, the flash byte.
+//! What images of both families share: segments, the checksum behind them, the flash byte; and what
+//! the inspector says of a file that is to be packed.
 
-use updraft_core::{Chip, FlashSettings};
+use updraft_core::{Chip, Facts, FlashSettings, Inflater, Inspector};
 
 use crate::error::BuildError;
 
@@ -21,6 +22,14 @@ pub fn filler(length: usize, seed: u64) -> Vec<u8> {
         z ^ (z >> 31)
     });
     words.flat_map(u64::to_le_bytes).take(length).collect()
+}
+
+/// What the inspector says of a file.
+pub(crate) fn inspect(file: &[u8]) -> Facts {
+    let mut inflater = Box::new(Inflater::new());
+    let mut inspector = Inspector::with_inflater(file.len() as u64, &mut inflater);
+    inspector.update(file);
+    inspector.finish()
 }
 
 /// Appends a segment: load address, length, data.
@@ -67,7 +76,14 @@ pub(crate) fn size_and_frequency(chip: Chip, bytes: u32, mhz: u8) -> Result<u8, 
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use updraft_core::{NotOta, OtaTarget};
+
     use super::*;
+
+    /// Whether a device could install it.
+    pub(crate) fn seen(file: &[u8]) -> Result<OtaTarget, NotOta> {
+        inspect(file).ota()
+    }
 
     pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
         bytes.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))

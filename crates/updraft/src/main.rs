@@ -6,7 +6,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+mod failure;
+mod files;
 mod image;
+mod key_file;
+mod keys;
 mod serve;
 mod ui;
 
@@ -24,6 +28,9 @@ enum Command {
     /// Look at firmware files.
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Make and name the keys that sign firmware.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
 }
 
 fn main() -> ExitCode {
@@ -39,11 +46,15 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(args) => serve::run(args),
-        Command::Image(command) => {
-            let mut out = io::stdout().lock();
-            image::run(&command, &mut out)
-                .and_then(|code| out.flush().map(|()| code).map_err(Into::into))
-                .unwrap_or_else(|error| ui::failed(&error))
-        }
+        Command::Image(command) => print(|out| image::run(&command, out)),
+        Command::Keys(command) => print(|out| keys::run(&command, out)),
     }
+}
+
+/// Runs what prints on standard output.
+fn print(run: impl FnOnce(&mut dyn io::Write) -> anyhow::Result<ExitCode>) -> ExitCode {
+    let mut out = io::stdout().lock();
+    run(&mut out)
+        .and_then(|code| out.flush().map(|()| code).map_err(Into::into))
+        .unwrap_or_else(|error| ui::failed(&error))
 }

@@ -20,6 +20,7 @@ impl Kind {
             Self::Filesystem(FilesystemKind::Spiffs) => "SPIFFS filesystem",
             Self::Filesystem(FilesystemKind::Fat) => "FAT filesystem",
             Self::GzipUnread => "gzip",
+            Self::Zlib => "zlib",
             Self::Unknown => "unknown",
         }
     }
@@ -50,7 +51,8 @@ impl fmt::Display for Signature {
         match self {
             Self::Esp8266 { length } => write!(f, "Arduino ESP8266, {length} bytes"),
             Self::ArduinoEsp32 => f.write_str("Arduino ESP32"),
-            Self::SecureBootV2 => f.write_str("secure boot v2"),
+            Self::SecureBootV2 { blocks: 1 } => f.write_str("secure boot v2"),
+            Self::SecureBootV2 { blocks } => write!(f, "secure boot v2, {blocks} blocks"),
             Self::SecureBootV1 => f.write_str("secure boot v1"),
         }
     }
@@ -80,10 +82,21 @@ impl fmt::Display for Fault {
         match self {
             Self::Truncated => f.write_str("the file ends before the image does"),
             Self::SegmentCount(count) => write!(f, "the header names {count} segments"),
-            Self::GzipHeader => f.write_str("the gzip header is one that eboot refuses"),
+            Self::GzipMethod(method) => {
+                write!(f, "the gzip names method {method}; eboot knows 8, deflate")
+            }
+            Self::GzipFlags(flags) => {
+                write!(f, "the gzip has reserved flags ({flags:#04x}), which eboot refuses")
+            }
             Self::GzipData => f.write_str("the gzip data is damaged"),
             Self::GzipCrc => f.write_str("the CRC of the inflated data is wrong"),
             Self::GzipSize => f.write_str("the gzip names a wrong inflated size"),
+            Self::GzipNoSize => {
+                f.write_str("the gzip names an inflated size of 0: eboot would copy nothing")
+            }
+            Self::GzipMembers => {
+                f.write_str("the gzip has several members; eboot takes the last one's size")
+            }
             Self::GzipTrailing => f.write_str("something stands behind the gzip"),
             Self::GzipTooBig => f.write_str("the gzip inflates to more than 16 MiB"),
         }
@@ -101,6 +114,9 @@ impl fmt::Display for NotOta {
             Self::PartitionTable => "a partition table",
             Self::OtaData => "otadata, which names the application that starts",
             Self::GzipUnread => "a gzip that was not looked into",
+            Self::Zlib => "a zlib stream; of compressed files eboot knows gzip",
+            Self::GzipOfEsp32 => "a gzip of an ESP32 image, which no ESP32 inflates",
+            Self::GzipOfFilesystem => "a gzip of a filesystem, which no device inflates",
             Self::GzipNotEsp8266 => "a gzip of something other than an ESP8266 sketch",
             Self::Trailing => {
                 "something stands behind the sketch: a flash dump, or a signature of unknown length"

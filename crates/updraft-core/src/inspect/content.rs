@@ -206,6 +206,7 @@ impl Content {
             Some(Family::Esp32) if erased => Kind::MergedFlash,
             _ if erased && self.table.found().is_some() => Kind::MergedFlash,
             _ if self.is_otadata(length) => Kind::OtaData,
+            _ if is_zlib(head) => Kind::Zlib,
             _ if head.starts_with(&SDK_V2) => Kind::SdkV2,
             _ if esp32::is_partition(head) => Kind::PartitionTable,
             _ => match self.filesystem.find(length) {
@@ -299,6 +300,7 @@ fn describe_image(facts: &mut Facts, image: &Walker) {
         facts.chip = Some(header.chip);
         facts.flash = Some(header.flash);
         facts.entry = Some(header.entry);
+        facts.revisions = header.revisions;
         facts.segments = image.segments();
         facts.checks.checksum = image.checksum(0);
         if header.chip.family() == Family::Esp32 {
@@ -315,6 +317,12 @@ fn fault(image: &Walker) -> Option<Fault> {
         None if image.is_complete() => None,
         None => image.has_begun().then_some(Fault::Truncated),
     }
+}
+
+/// Whether this starts as zlib streams do that are made with a window of 32 KiB and no dictionary
+/// (RFC 1950, 2.2: CMF and FLG, together a multiple of 31).
+fn is_zlib(head: &[u8]) -> bool {
+    matches!(head, [0x78, 0x01 | 0x5E | 0x9C | 0xDA, ..])
 }
 
 /// Whether this is an ESP8266 image, possibly a broken one.

@@ -32,6 +32,11 @@ pub(super) fn descriptor(start: &Window<256>) -> Option<AppDescriptor> {
         date: text(field(96))?,
         idf: text(field(112))?,
         elf_sha256: *field(144).first_chunk()?,
+        // `mmu_page_size`, a power of two; 0 in images of ESP-IDF before 5.4.
+        mmu_page: match *field(180).first()? {
+            power @ 12..=16 => 1 << power,
+            _ => 0x1_0000,
+        },
     })
 }
 

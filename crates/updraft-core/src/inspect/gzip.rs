@@ -67,6 +67,8 @@ pub(super) struct Member<'a> {
     length: u64,
     /// Inflated bytes so far, not many more than [`MOST`].
     inflated: usize,
+    /// Behind the end: how many bytes of another member's start have passed.
+    second: usize,
 }
 
 /// What comes next.
@@ -107,6 +109,7 @@ impl<'a> Member<'a> {
             stored_crc: 0,
             length: 0,
             inflated: 0,
+            second: 0,
         }
     }
 
@@ -119,8 +122,15 @@ impl<'a> Member<'a> {
                 bytes = bytes.get(taken..).unwrap_or_default();
                 continue;
             }
-            if matches!(self.state, State::Ended { .. } | State::Unread | State::Broken(_)) {
-                return;
+            match self.state {
+                State::Ended { .. } if self.second < MAGIC.len() => {
+                    let is_next = MAGIC.get(self.second) == Some(&byte);
+                    self.second = if is_next { self.second + 1 } else { usize::MAX };
+                    bytes = rest;
+                    continue;
+                }
+                State::Ended { .. } | State::Unread | State::Broken(_) => return,
+                _ => {}
             }
             self.length = self.length.saturating_add(1);
             self.take(byte);
@@ -134,6 +144,11 @@ impl<'a> Member<'a> {
             State::Ended { at } => Some(at),
             _ => None,
         }
+    }
+
+    /// Whether another member starts where this one ended.
+    pub(super) fn has_second(&self) -> bool {
+        self.second == MAGIC.len()
     }
 
     /// The inflated length, if all was inflated.
@@ -167,9 +182,8 @@ impl<'a> Member<'a> {
                 let [_, _, method, flags, ..] = self.collected;
                 match self.filled {
                     ..10 => State::Fixed,
-                    _ if method != DEFLATE || flags & RESERVED != 0 => {
-                        State::Broken(Fault::GzipHeader)
-                    }
+                    _ if method != DEFLATE => State::Broken(Fault::GzipMethod(method)),
+                    _ if flags & RESERVED != 0 => State::Broken(Fault::GzipFlags(flags & RESERVED)),
                     _ => {
                         self.flags = flags;
                         self.next_field()

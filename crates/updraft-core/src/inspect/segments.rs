@@ -1,7 +1,7 @@
 //! Walks one image as it passes: header, segments, checksum, appended hash.
 
 use crate::chip::{Chip, Family};
-use crate::facts::{FlashSettings, Segment, Segments, Verdict};
+use crate::facts::{FlashSettings, Revisions, Segment, Segments, Verdict};
 use crate::window::{self, Window, half_word, word};
 
 /// First byte of an image (`ESP_IMAGE_HEADER_MAGIC`, ESP-IDF `esp_app_format.h`).
@@ -40,6 +40,8 @@ pub(super) struct Header {
     pub(super) chip: Chip,
     pub(super) flash: FlashSettings,
     pub(super) entry: u32,
+    /// Of the ESP32 family.
+    pub(super) revisions: Option<Revisions>,
     hash_appended: bool,
 }
 
@@ -222,8 +224,17 @@ impl Walker {
             Part::Start => self.read_start(),
             Part::Rest => {
                 // The last of these 8 bytes is the last of the header, `hash_appended`.
-                let hash_appended = self.collected[7] == 1;
-                self.header = self.header.map(|header| Header { hash_appended, ..header });
+                let [min, max_low, max_high, _, _, _, _, hash, ..] = self.collected;
+                let max = u16::from_le_bytes([max_low, max_high]);
+                self.header = self.header.map(|header| Header {
+                    hash_appended: hash == 1,
+                    revisions: header.revisions.map(|low| Revisions {
+                        min: low.min | u16::from(min) << 8,
+                        // `IS_MAX_REV_SET` (ESP-IDF `bootloader_common_loader.c`).
+                        max: (!matches!(max, 0 | u16::MAX)).then_some(max),
+                    }),
+                    ..header
+                });
                 State::Collect(Part::SegmentHeader)
             }
             Part::SegmentHeader => self.read_segment(0),
@@ -248,6 +259,9 @@ impl Walker {
             chip,
             flash: FlashSettings::from_bytes(chip, mode, size_and_frequency),
             entry: word(&entry, 0).unwrap_or_default(),
+            // The first byte of the lowest revision; the other one comes with the rest.
+            revisions: (chip.family() == Family::Esp32)
+                .then(|| Revisions { min: self.collected[15].into(), max: None }),
             hash_appended: false,
         });
         match chip.family() {

@@ -14,6 +14,8 @@ const ARDUINO_ESP32: usize = 512;
 const SECURE_BOOT_V1: u64 = 68;
 /// ESP-IDF's secure boot version 2: a sector of its own behind an image that fills its last sector.
 const SECTOR: u64 = 4096;
+/// Length of a block in that sector (`ets_secure_boot_sig_block_t`, ESP-IDF).
+const BLOCK: u64 = 1216;
 /// What of that sector is looked at: up to the number of the curve behind a SHA-384.
 const SECTOR_START: usize = 53;
 
@@ -28,6 +30,8 @@ pub(super) struct Trailer {
     arduino_esp32: Window<ARDUINO_ESP32>,
     secure_boot_v1: Window<4>,
     secure_boot_v2: Window<SECTOR_START>,
+    /// The first bytes of the second and third block of that sector.
+    further_blocks: [Window<1>; 2],
 }
 
 impl Trailer {
@@ -41,12 +45,17 @@ impl Trailer {
             arduino_esp32: Window::at(from_end(ARDUINO_ESP32 as u64)),
             secure_boot_v1: Window::at(from_end(SECURE_BOOT_V1)),
             secure_boot_v2: Window::at(from_end(SECTOR)),
+            further_blocks: [1, 2].map(|place| Window::at(from_end(SECTOR - place * BLOCK))),
         }
     }
 
     pub(super) fn update(&mut self, offset: u64, chunk: &[u8]) {
-        let Self { length: _, last, before, arduino_esp32, secure_boot_v1, secure_boot_v2 } = self;
+        let Self { length: _, last, before, arduino_esp32, .. } = self;
+        let Self { secure_boot_v1, secure_boot_v2, further_blocks, .. } = self;
         for window in before {
+            window.update(offset, chunk);
+        }
+        for window in further_blocks {
             window.update(offset, chunk);
         }
         for window in [last, secure_boot_v1] {
@@ -71,7 +80,10 @@ impl Trailer {
         let sector = end.checked_next_multiple_of(SECTOR)?.checked_add(SECTOR)?;
         // Magic E7, version 2 (RSA) or 3 (ECDSA) (`ets_secure_boot_sig_block`, ESP-IDF).
         if sector == self.length && matches!(self.secure_boot_v2.full()?, [0xE7, 2 | 3, ..]) {
-            return Some(Signature::SecureBootV2);
+            let further = self.further_blocks.iter();
+            let is_block = |window: &&Window<1>| window.full() == Some(&[0xE7]);
+            let blocks = further.take_while(is_block).fold(1, |count, _| count + 1);
+            return Some(Signature::SecureBootV2 { blocks });
         }
         if trailing == SECURE_BOOT_V1 && *self.secure_boot_v1.full()? == [0; 4] {
             return Some(Signature::SecureBootV1);
@@ -93,7 +105,7 @@ impl Trailer {
             }),
             Signature::ArduinoEsp32 => self.key_of_field(),
             Signature::SecureBootV1 => Some(SignatureKey::P(256)),
-            Signature::SecureBootV2 => self.key_of_sector(),
+            Signature::SecureBootV2 { .. } => self.key_of_sector(),
         }
     }
 

@@ -153,7 +153,7 @@ fn signatures_are_recognised_by_their_place() {
         sector.extend(filler(1212, 5));
         sector.resize(4096, 0xFF);
         let facts = facts_with(&[padding.clone(), sector].concat());
-        assert_eq!(facts.signature, Some(Signature::SecureBootV2));
+        assert_eq!(facts.signature, Some(Signature::SecureBootV2 { blocks: 1 }));
         assert_eq!((facts.sizes.payload, facts.sizes.trailing), (368, 0));
         assert_eq!(facts.running, inspect(&app).running);
         assert_eq!(facts.ota(), Ok(OtaTarget::Sketch));

@@ -2,7 +2,7 @@
 
 use updraft_core::{Fault, Inspector, Kind, NotOta, OtaTarget, RunningMd5, Signature, Verdict};
 
-use crate::files::{app, sketch};
+use crate::files::{app, littlefs, sketch};
 use crate::{gzip, inspect, signed};
 
 #[test]
@@ -66,8 +66,8 @@ fn what_eboot_would_get_wrong_is_a_fault() {
         assert_eq!(facts.ota(), Err(NotOta::Fault(fault)));
         facts
     };
-    check(&|file| file[2] = 7, Fault::GzipHeader);
-    check(&|file| file[3] = 0x20, Fault::GzipHeader);
+    check(&|file| file[2] = 7, Fault::GzipMethod(7));
+    check(&|file| file[3] = 0x20, Fault::GzipFlags(0x20));
     check(&|file| file[10] = 7, Fault::GzipData);
     let facts = check(&|file| file[end - 8] ^= 1, Fault::GzipCrc);
     assert_eq!(facts.gzip.unwrap().crc, Verdict::Bad);
@@ -76,13 +76,16 @@ fn what_eboot_would_get_wrong_is_a_fault() {
     check(&|file| file.truncate(5), Fault::Truncated);
     let facts = check(&|file| file.extend([0; 16]), Fault::GzipTrailing);
     assert_eq!((facts.gzip.unwrap().isize, facts.sizes.trailing), (0, 16));
-    check(&|second| second.extend(&file), Fault::GzipTrailing);
+    check(&|file| file.extend([0x1F, 0]), Fault::GzipTrailing);
+    check(&|second| second.extend(&file), Fault::GzipMembers);
+    check(&|file| file[end - 4..].fill(0), Fault::GzipNoSize);
 }
 
 #[test]
 fn only_sketches_may_be_gzips() {
     let facts = inspect(&gzip(&app()));
-    assert_eq!((facts.kind, facts.ota()), (Kind::Esp32App, Err(NotOta::GzipNotEsp8266)));
+    assert_eq!((facts.kind, facts.ota()), (Kind::Esp32App, Err(NotOta::GzipOfEsp32)));
+    assert_eq!(inspect(&gzip(&littlefs())).ota(), Err(NotOta::GzipOfFilesystem));
     let facts = inspect(&gzip(b"something else"));
     assert_eq!((facts.kind, facts.ota()), (Kind::Unknown, Err(NotOta::GzipNotEsp8266)));
 }

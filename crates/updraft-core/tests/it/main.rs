@@ -10,6 +10,8 @@ mod files;
 mod gzip;
 mod other;
 mod partition;
+mod signature;
+mod verify;
 
 use updraft_core::{Facts, Inflater, Inspector};
 

@@ -8,7 +8,7 @@ use crate::digest::{Md5, Sha256};
 
 /// Of the inspection: what another one kept is dropped. The number is raised whenever an inspection
 /// may come to another result; a release counts as one that may.
-pub(crate) const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-4");
+pub(crate) const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-5");
 
 /// An inspected file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

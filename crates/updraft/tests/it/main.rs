@@ -9,5 +9,7 @@ mod harness;
 mod image_contents;
 mod image_flash;
 mod image_info;
+mod image_sign;
+mod image_verify;
 mod images;
 mod start;

@@ -83,7 +83,8 @@ fn what_no_device_could_install_is_held_back() {
     let fs = images::littlefs();
     let boot_loader = "a boot loader, not an application";
     let merged = "a merged flash dump, made to be flashed by cable";
-    let gzip_of_other = "a gzip of something other than an ESP8266 sketch";
+    let gzip_of_app = "a gzip of an ESP32 image, which no ESP32 inflates";
+    let gzip_of_fs = "a gzip of a filesystem, which no device inflates";
     let without_crc = Esp8266Image::new().filler(900, 1).without_crc().build().unwrap();
     let end = gate.len() - 1;
     let mut bad_gzip = images::gzip(&sketch);
@@ -96,9 +97,9 @@ fn what_no_device_could_install_is_held_back() {
             refused(ESP32, merged_flash(Chip::Esp32, &gate).unwrap(), merged),
             refused(ESP32, merged_flash(Chip::Esp32C3, &gate).unwrap(), merged),
             refused(ESP32, partition_table(), "a partition table"),
-            refused(ESP32, images::gzip(&gate), gzip_of_other),
-            refused(ESP8266, images::gzip(&fs), gzip_of_other),
-            refused(esp8266("mode", "spiffs"), images::gzip(&fs), gzip_of_other),
+            refused(ESP32, images::gzip(&gate), gzip_of_app),
+            refused(ESP8266, images::gzip(&fs), gzip_of_fs),
+            refused(esp8266("mode", "spiffs"), images::gzip(&fs), gzip_of_fs),
             refused(ESP8266, images::damaged(&without_crc, 0x1100), "the checksum is wrong"),
             refused(ESP8266, images::damaged(&sketch, 0x1014), "the CRC is wrong"),
             refused(ESP32, images::damaged(&gate, 400), "the checksum is wrong"),

@@ -1,0 +1,132 @@
+//! `updraft image verify`: would the device take this file, and start with it? Which checks there are
+//! and what they say is core's affair; here the file, the key and the options are read.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow, bail};
+use updraft_core::verify::{Flash, Known, checks};
+use updraft_core::{Chip, Facts, Inflater, Sizes};
+
+use self::key::KeyFile;
+use self::report::Report;
+use super::flash::FlashLayout;
+use super::info::facts;
+use crate::ui;
+
+mod key;
+mod report;
+mod signature;
+
+/// Arguments of `updraft image verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    updraft image verify door-1.3.0.bin --running door-1.2.0.bin --flash 4m2m\n  \
+    updraft image verify gate-2.0.1.bin --chip esp32 --flash default --key public.pem\n\n\
+    Exit status: 0 if the device would take the file, as far as the options let that be checked; \
+    1 if it would refuse it, or not survive it; 2 if the command was called wrongly or a file cannot \
+    be read. What is not checked changes nothing.")]
+pub(crate) struct VerifyArgs {
+    /// The file that would be sent: with its signature, compressed if that is how it is sent.
+    file: PathBuf,
+    /// The public key that the device checks signatures with, as PEM.
+    #[arg(long, value_name = "PEM")]
+    key: Option<PathBuf>,
+    /// The device's chip: esp8266, esp32, esp32s3, ...
+    #[arg(long, value_parser = chip)]
+    chip: Option<Chip>,
+    /// How the device's flash is divided. LAYOUT is one of the ESP8266 (4m2m, 1m64), a table of
+    /// Arduino-ESP32 (default, minimal), or the file of a partition table.
+    #[arg(long, value_name = "LAYOUT", value_parser = FlashLayout::parse)]
+    flash: Option<FlashLayout>,
+    /// What the device reports as free for a sketch, in bytes.
+    #[arg(long, value_name = "BYTES")]
+    free_space: Option<u64>,
+    /// The image that the device runs.
+    #[arg(long, value_name = "FILE")]
+    running: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The list goes to `out`; on standard error one line, if the device would not take the file.
+pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let report = match verify(args) {
+        Ok(report) => report,
+        Err(problem) => return Ok(ui::wrong_usage(&format_args!("{problem:#}"))),
+    };
+    if args.json {
+        report.write_json(out)?;
+    } else {
+        report.write_text(out)?;
+    }
+    out.flush()?;
+
+    let reasons: Vec<_> = report.failures().map(|reason| reason.to_string()).collect();
+    if reasons.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let path = args.file.display();
+    Ok(ui::failed(&anyhow!("{path} would not be taken, or not start: {}", reasons.join("; "))))
+}
+
+/// An error is one of what was given: a file that cannot be read, a key that is none.
+fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
+    let mut inflater = Box::new(Inflater::new());
+    let mut read = |path: &Path| {
+        facts(path, &mut inflater).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let key_file = args.key.as_deref().map(KeyFile::read).transpose()?;
+    let key = key_file.as_ref().map(KeyFile::public).transpose()?;
+    let running = args.running.as_deref().map(&mut read).transpose()?;
+    if let (Some(Facts { kind, sizes: Sizes { sketch: None, .. }, .. }), Some(path)) =
+        (&running, &args.running)
+    {
+        bail!("{} is no image that runs: {kind}", path.display());
+    }
+    let of_running = running.as_ref().and_then(|facts| facts.chip);
+    if let (Some(chip), Some(running)) = (args.chip, of_running)
+        && chip != running
+    {
+        bail!("--chip says {chip}, --running is an image for the {running}");
+    }
+    if let (Some(chip), Some(flash)) = (args.chip.or(of_running), &args.flash)
+        && chip.family() != flash.family()
+    {
+        bail!("--flash {} is not for the {chip}", flash.name());
+    }
+    let facts = read(&args.file)?;
+
+    let mut known = Known {
+        chip: args.chip,
+        flash: args.flash.as_ref().map(as_flash),
+        free_space: args.free_space,
+        running: running.as_ref(),
+        ..Known::default()
+    };
+    let family = known.device_family(&facts);
+    let found = signature::check(&args.file, &facts, family, key.as_ref())
+        .with_context(|| format!("cannot read {}", args.file.display()))?;
+    known.block = found.block.map(|block| block.map(|(kind, _)| kind));
+    known.key = found.key;
+    known.hash = found.hash;
+    let checks = checks(&facts, &known).collect();
+    Ok(Report::new(&args.file, &facts, key.as_ref(), found.signer(), checks))
+}
+
+fn as_flash(layout: &FlashLayout) -> Flash<'_> {
+    match layout {
+        FlashLayout::Esp8266(layout) => Flash::Esp8266(*layout),
+        FlashLayout::Esp32 { table, .. } => Flash::Esp32(table),
+    }
+}
+
+fn chip(name: &str) -> Result<Chip, String> {
+    let plain = name.to_lowercase().replace('-', "");
+    Chip::from_name(&plain).ok_or_else(|| {
+        let names: Vec<_> = Chip::all().map(Chip::name).collect();
+        format!("not one of {}", names.join(", "))
+    })
+}
