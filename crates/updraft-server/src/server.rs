@@ -177,12 +177,22 @@ fn announce(address: SocketAddr) {
     tracing::info!(%address, "listening on http://{address}/{note}");
 }
 
+/// So few open files that a fleet of usual size would meet the limit.
+const FEW_FILES: u64 = 4096;
+
 /// Lets the process have as many connections as the system allows it.
 fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::debug!(%error, "cannot raise the limit of open files");
+    }
+    if let Some(most) = getrlimit(Resource::Nofile).current.filter(|most| *most < FEW_FILES) {
+        tracing::warn!(
+            most,
+            "the system lets this process open {most} files, and every connection is one; raise that \
+             with `ulimit -n` or systemd's LimitNOFILE"
+        );
     }
 }
 

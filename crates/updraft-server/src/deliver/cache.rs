@@ -11,7 +11,9 @@ use sha2::{Digest as _, Sha256};
 use crate::digest;
 use crate::sys::SharedBytes;
 
-/// How many missed images are remembered.
+/// How many missed images are remembered; and how often images have to be missed before one may drive
+/// out another again. Taking one in costs as much as sending it ten times: with more images in use than
+/// there is room for, it would not pay.
 const REMEMBERED: usize = 16;
 
 /// The images in memory.
@@ -21,10 +23,17 @@ pub(crate) struct ImageCache {
     images: RwLock<Images>,
     /// Counts uses: the image with the lowest number was not asked for the longest.
     uses: AtomicU64,
-    /// Images that were asked for lately and were not here, oldest first.
-    missed: Mutex<VecDeque<digest::Sha256>>,
+    missed: Mutex<Missed>,
     /// Held while an image is read, so that a crowd asking for it reads it once.
     loading: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Missed {
+    /// Images that were asked for lately and were not here, oldest first.
+    lately: VecDeque<digest::Sha256>,
+    /// How many were missed since one drove out another.
+    since: usize,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +55,7 @@ impl ImageCache {
             limit,
             images: RwLock::default(),
             uses: AtomicU64::new(0),
-            missed: Mutex::default(),
+            missed: Mutex::new(Missed { lately: VecDeque::new(), since: REMEMBERED }),
             loading: Mutex::default(),
         }
     }
@@ -60,8 +69,7 @@ impl ImageCache {
     }
 
     /// Whether an image of `size` bytes that is not in memory is worth being taken in. Others have to
-    /// make room only for one that was missed before not long ago: with more images in use than there
-    /// is room for, taking in every one would only drive out the others.
+    /// make room only for one that was missed before not long ago, and not all the time.
     pub(crate) fn takes_in(&self, sha256: &digest::Sha256, size: u64) -> bool {
         size <= self.limit && (self.has_room(size) || self.was_missed(sha256))
     }
@@ -101,17 +109,22 @@ impl ImageCache {
         images.bytes + size <= self.limit
     }
 
-    /// Whether an image was missed lately. If not, it is remembered as missed now.
+    /// Whether others are to make room for a missed image. If not, it is remembered as missed now.
     fn was_missed(&self, sha256: &digest::Sha256) -> bool {
         let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        if missed.contains(sha256) {
-            return true;
+        missed.since = missed.since.saturating_add(1);
+        if !missed.lately.contains(sha256) {
+            if missed.lately.len() >= REMEMBERED {
+                missed.lately.pop_front();
+            }
+            missed.lately.push_back(*sha256);
+            return false;
         }
-        if missed.len() >= REMEMBERED {
-            missed.pop_front();
+        let is_worth_it = missed.since > REMEMBERED;
+        if is_worth_it {
+            missed.since = 0;
         }
-        missed.push_back(*sha256);
-        false
+        is_worth_it
     }
 
     /// Drops what was not asked for the longest until `size` bytes fit. An image that is being sent
@@ -166,6 +179,18 @@ mod tests {
         assert!(!cache.takes_in(&second, 4));
         assert!(cache.takes_in(&second, 4));
         assert!(!cache.takes_in(&second, 5));
+    }
+
+    #[test]
+    fn one_does_not_drive_out_the_other_all_the_time() {
+        let cache = ImageCache::new(4);
+        let (first, first_file) = file(b"aaaa");
+        let (second, third) = (file(b"bbbb").0, file(b"cccc").0);
+        assert!(cache.load(&first, 4, &first_file).is_some());
+        let worth_it = |image| (0..REMEMBERED * 2).filter(|_| cache.takes_in(image, 4)).count();
+        // Asked for twice in a row, then in turns.
+        assert_eq!(worth_it(&second), 2);
+        assert_eq!(worth_it(&third), 2);
     }
 
     #[test]

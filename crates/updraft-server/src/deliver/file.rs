@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use crate::catalog::Stamp;
-use crate::deliver::{CHUNK, TURN};
+use crate::deliver::CHUNK;
 
 /// A chunk that a thread reads which may wait for the disk; `None` if the file changed.
 pub(super) type Reading = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
@@ -40,10 +40,14 @@ pub(super) enum Piece {
     Changed,
 }
 
+/// Bytes of the largest piece. It is copied twice, into here and into the socket, so it should stay in the
+/// processor's cache meanwhile.
+const PIECE: usize = 128 * 1024;
+
 thread_local! {
     /// What pieces of files are read into. All connections of a thread share it: a piece that the
     /// socket does not take is read again when it does.
-    static PIECE: RefCell<Box<[u8]>> = RefCell::new(vec![0; TURN].into());
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into());
 }
 
 impl FilePart {
@@ -72,7 +76,7 @@ impl FilePart {
         context: &mut Context<'_>,
         mut write: impl FnMut(&mut Context<'_>, &[u8], bool) -> Poll<io::Result<usize>>,
     ) -> Poll<Piece> {
-        let left = usize::try_from(self.len()).unwrap_or(TURN);
+        let left = usize::try_from(self.len()).unwrap_or(PIECE);
         if let Some(reading) = &mut self.reading {
             let chunk = ready!(reading.as_mut().poll(context));
             self.reading = None;
@@ -84,7 +88,7 @@ impl FilePart {
             return Poll::Ready(Piece::Passed(write(context, piece, piece.len() == left)));
         }
         let length = left.min(self.want);
-        let piece = PIECE.with_borrow_mut(|buffer| {
+        let piece = BUFFER.with_borrow_mut(|buffer| {
             let buffer = &mut buffer[..length];
             let start = self.left.start;
             let read =
@@ -121,7 +125,7 @@ impl FilePart {
         // A slow device takes little at a time: reading more for it would be in vain.
         let all_taken = written >= self.want;
         self.want =
-            if all_taken { (self.want * 2).min(TURN) } else { written.clamp(CHUNK / 4, CHUNK) };
+            if all_taken { (self.want * 2).min(PIECE) } else { written.clamp(CHUNK / 4, CHUNK) };
         all_taken
     }
 }
