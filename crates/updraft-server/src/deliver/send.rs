@@ -54,6 +54,8 @@ impl<'s> Terms<'s> {
 
 /// Bytes a millisecond from which on a peer is fast: 4 MB/s, which no module's flash can take.
 const FAST: u128 = 4_000;
+/// Bytes that have to be taken at once to tell that.
+const TELLING: usize = 16 << 10;
 /// A window from which on a peer is taken to be fast until it shows what it is. A module has 5840 bytes
 /// (lwIP's `TCP_WND`), with much memory a few times as many.
 const FAST_WINDOW: u32 = 48 << 10;
@@ -76,7 +78,10 @@ pub(crate) fn send<'s, S: Stream>(
         sending.look_at_peer();
         loop {
             match poll_fn(|context| sending.poll(context)).await {
-                Ok(Turn::Done) => return Ok(()),
+                Ok(Turn::Done) => {
+                    sending.leave();
+                    return Ok(());
+                }
                 Ok(Turn::Next) => tokio::task::yield_now().await,
                 Err(ended) => {
                     sending.stream.reset_on_close();
@@ -225,15 +230,25 @@ impl<S: Stream> Sending<'_, S> {
     /// Judges a peer that was waited for by how long it took for what there is room for now.
     fn judge(&mut self, written: usize) {
         let Some(since) = self.waiting_since.take() else { return };
-        let is_fast = written as u128 >= FAST * since.elapsed().as_millis();
+        let is_fast = written >= TELLING && written as u128 >= FAST * since.elapsed().as_millis();
         match self.peer {
             Peer::Unknown | Peer::Slow if is_fast => self.speed_up(),
             Peer::Unknown => self.peer = Peer::Slow,
-            Peer::Fast(_) if !is_fast => {
-                self.stream.set_send_buffer(self.terms.delivery.socket_buffer.as_usize());
-                self.peer = Peer::Slow;
-            }
+            Peer::Fast(_) if !is_fast => self.slow_down(),
             Peer::Fast(_) | Peer::Slow => {}
+        }
+    }
+
+    /// Gives the place of a fast peer to another one.
+    fn slow_down(&mut self) {
+        self.stream.set_send_buffer(self.terms.delivery.socket_buffer.as_usize());
+        self.peer = Peer::Slow;
+    }
+
+    /// Leaves the connection to what comes next as it was found.
+    fn leave(&mut self) {
+        if self.then == Then::GoOn && matches!(self.peer, Peer::Fast(_)) {
+            self.slow_down();
         }
     }
 
