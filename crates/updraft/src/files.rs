@@ -30,8 +30,12 @@ pub(crate) enum Access {
 
 /// The bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path)
-        .map_err(|error| Failure::usage(format_args!("cannot read {}: {error}", path.display())))
+    fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+/// What is said of a file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format_args!("cannot read {}: {error}", path.display()))
 }
 
 /// Makes a file.

@@ -9,7 +9,7 @@ use updraft_pack::{Compressed, Form};
 
 use super::output::OutputArgs;
 use crate::failure::Failure;
-use crate::files;
+use crate::{files, ui};
 
 /// Arguments of `updraft image compress`.
 #[derive(Debug, clap::Args)]
@@ -68,9 +68,7 @@ fn print(args: &CompressArgs, made: &Compressed, out: &mut dyn Write) -> anyhow:
         notes: made.notes.iter().map(ToString::to_string).collect(),
     };
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &report)?;
-        writeln!(out)?;
-        return Ok(());
+        return ui::json(&report, out);
     }
     writeln!(out, "{}", report.path)?;
     writeln!(out, "  {:<14}{}", "form", in_words(made))?;

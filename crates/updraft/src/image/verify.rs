@@ -5,17 +5,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::anyhow;
+use updraft_core::signature::PublicKey;
 use updraft_core::verify::{Flash, Known, checks};
 use updraft_core::{Chip, Facts, Inflater, Sizes};
 
-use self::key::KeyFile;
 use self::report::Report;
 use super::flash::FlashLayout;
 use super::info::facts;
-use crate::ui;
+use crate::failure::Failure;
+use crate::{files, key_file, ui};
 
-mod key;
 mod report;
 mod signature;
 
@@ -55,7 +55,7 @@ pub(crate) struct VerifyArgs {
 pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let report = match verify(args) {
         Ok(report) => report,
-        Err(problem) => return Ok(ui::wrong_usage(&format_args!("{problem:#}"))),
+        Err(failure) => return Ok(failure.end()),
     };
     if args.json {
         report.write_json(out)?;
@@ -72,30 +72,35 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Exit
     Ok(ui::failed(&anyhow!("{path} would not be taken, or not start: {}", reasons.join("; "))))
 }
 
-/// An error is one of what was given: a file that cannot be read, a key that is none.
-fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
+/// A failure is one of what was given: a file that cannot be read, a key that is none.
+fn verify(args: &VerifyArgs) -> Result<Report, Failure> {
     let mut inflater = Box::new(Inflater::new());
-    let mut read = |path: &Path| {
-        facts(path, &mut inflater).with_context(|| format!("cannot read {}", path.display()))
-    };
-    let key_file = args.key.as_deref().map(KeyFile::read).transpose()?;
-    let key = key_file.as_ref().map(KeyFile::public).transpose()?;
+    let mut read =
+        |path: &Path| facts(path, &mut inflater).map_err(|error| files::unreadable(path, &error));
+    let key_file = args.key.as_deref().map(key_file::public).transpose()?;
+    let key = key_file.as_ref().map(|key| PublicKey::from_der(key.der())).transpose();
+    let key = key.map_err(Failure::usage)?;
     let running = args.running.as_deref().map(&mut read).transpose()?;
     if let (Some(Facts { kind, sizes: Sizes { sketch: None, .. }, .. }), Some(path)) =
         (&running, &args.running)
     {
-        bail!("{} is no image that runs: {kind}", path.display());
+        return Err(Failure::usage(format_args!(
+            "{} is no image that runs: {kind}",
+            path.display()
+        )));
     }
     let of_running = running.as_ref().and_then(|facts| facts.chip);
     if let (Some(chip), Some(running)) = (args.chip, of_running)
         && chip != running
     {
-        bail!("--chip says {chip}, --running is an image for the {running}");
+        return Err(Failure::usage(format_args!(
+            "--chip says {chip}, --running is an image for the {running}"
+        )));
     }
     if let (Some(chip), Some(flash)) = (args.chip.or(of_running), &args.flash)
         && chip.family() != flash.family()
     {
-        bail!("--flash {} is not for the {chip}", flash.name());
+        return Err(Failure::usage(format_args!("--flash {} is not for the {chip}", flash.name())));
     }
     let facts = read(&args.file)?;
 
@@ -108,7 +113,7 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
     };
     let family = known.device_family(&facts);
     let found = signature::check(&args.file, &facts, family, key.as_ref())
-        .with_context(|| format!("cannot read {}", args.file.display()))?;
+        .map_err(|error| files::unreadable(&args.file, &error))?;
     known.block = found.block.map(|block| block.map(|(kind, _)| kind));
     known.key = found.key;
     known.hash = found.hash;

@@ -42,10 +42,10 @@ fn what_makes_no_sense_is_said_in_one_line() {
         assert!(error.contains(words), "{error}");
     };
     check("--key missing.pub", "cannot read missing.pub");
-    check("--key notes.txt", "notes.txt is no public key");
-    check("--key rsa.pem", "it is a private one");
-    check("--key small.pub", "small.pub holds an RSA key of 1024 bits");
-    check("--key p384.pub", "p384.pub holds a key on the curve P-384");
+    check("--key notes.txt", "notes.txt: no key in PEM");
+    check("--key rsa.pem", "rsa.pem: this is a private key");
+    check("--key small.pub", "small.pub: an RSA key of 1024 bits");
+    check("--key p384.pub", "p384.pub: a key on the curve P-384");
     check("--chip esp9000", "not one of esp8266, esp32,");
     check("--flash 5m", "5m");
     check("--flash notes.txt", "not a partition table");
