@@ -62,10 +62,9 @@ pub(crate) fn write(
     done.map(drop).map_err(|error| failed(error.error))
 }
 
-/// Refuses early what [`write()`] would refuse at its end.
-pub(crate) fn check_free(path: &Path, existing: Existing) -> Result<(), Failure> {
-    let is_there = path.symlink_metadata().is_ok();
-    if is_there && existing == Existing::Keep { Err(exists(path)) } else { Ok(()) }
+/// Refuses early what [`write()`] with [`Existing::Keep`] would refuse at its end.
+pub(crate) fn check_free(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() { Err(exists(path)) } else { Ok(()) }
 }
 
 /// Whether two paths lead to one file.

@@ -112,7 +112,7 @@ fn new(args: &NewArgs) -> Result<Report, Failure> {
         return Err(Failure::usage("the two halves of the key need two files"));
     }
     for path in [&args.output, &public_path] {
-        files::check_free(path, Existing::Keep)?;
+        files::check_free(path)?;
     }
     let key = SigningKey::generate(args.kind.kind(), &mut SysRng).map_err(Failure::no)?;
     let public = key.public().map_err(Failure::no)?;

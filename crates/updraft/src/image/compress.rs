@@ -39,7 +39,8 @@ pub(super) fn run(args: &CompressArgs, out: &mut dyn Write) -> anyhow::Result<Ex
 fn make(args: &CompressArgs) -> Result<Compressed, Failure> {
     args.output.check(&[&args.file])?;
     let sketch = files::read(&args.file)?;
-    let compressed = updraft_pack::compress(&sketch).map_err(Failure::no)?;
+    let compressed = updraft_pack::compress(&sketch);
+    let compressed = compressed.map_err(|error| Failure::of_file(&args.file, error))?;
     args.output.write(&compressed.bytes)?;
     Ok(compressed)
 }

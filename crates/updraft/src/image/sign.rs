@@ -68,6 +68,13 @@ fn make(args: &SignArgs) -> Result<Made, Failure> {
     let key = key_file::private(&args.key)?;
     let public = key.public().map_err(|error| key_file::wrong(&args.key, &error))?;
     let mut payload = files::read(&args.file)?;
+    let refused = |error| match error {
+        SignError::NoFamily => {
+            let file = args.file.display();
+            Failure::usage(format_args!("{file}: {error}: --format says it"))
+        }
+        error => Failure::of_file(&args.file, error),
+    };
     let format = match args.format {
         Some(FormatArg::Esp8266) => Format::Esp8266,
         Some(FormatArg::ArduinoEsp32) => Format::ArduinoEsp32,
@@ -75,7 +82,8 @@ fn make(args: &SignArgs) -> Result<Made, Failure> {
     };
     let mut compressed = None;
     if args.compress {
-        let made = updraft_pack::compress(&payload).map_err(Failure::no)?;
+        let made = updraft_pack::compress(&payload);
+        let made = made.map_err(|error| Failure::of_file(&args.file, error))?;
         payload.clone_from(&made.bytes);
         compressed = Some(made);
     }
@@ -83,13 +91,6 @@ fn make(args: &SignArgs) -> Result<Made, Failure> {
     args.output.write(&signed.bytes)?;
     let key = KeyName::new(public.kind(), public.fingerprint());
     Ok(Made { signed, compressed, format, key })
-}
-
-fn refused(error: SignError) -> Failure {
-    match error {
-        SignError::NoFamily => Failure::usage(format_args!("{error}: --format says it")),
-        error => Failure::no(error),
-    }
 }
 
 /// Names stay, fields are only added; what is not known is `null`.

@@ -2,17 +2,17 @@
 //! and what they say is core's affair; here the file, the key and the options are read.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use updraft_core::signature::PublicKey;
 use updraft_core::verify::{Flash, Known, checks};
-use updraft_core::{Chip, Facts, Inflater, Sizes};
+use updraft_core::{Chip, Inflater};
 
 use self::report::Report;
+use super::facts::{facts, of_running};
 use super::flash::FlashLayout;
-use super::info::facts;
 use crate::failure::Failure;
 use crate::{files, key_file, ui};
 
@@ -41,7 +41,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "LAYOUT", value_parser = FlashLayout::parse)]
     flash: Option<FlashLayout>,
     /// What the device reports as free for a sketch, in bytes.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     free_space: Option<u64>,
     /// The image that the device runs.
     #[arg(long, value_name = "FILE")]
@@ -75,34 +75,26 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Exit
 /// A failure is one of what was given: a file that cannot be read, a key that is none.
 fn verify(args: &VerifyArgs) -> Result<Report, Failure> {
     let mut inflater = Box::new(Inflater::new());
-    let mut read =
-        |path: &Path| facts(path, &mut inflater).map_err(|error| files::unreadable(path, &error));
     let key_file = args.key.as_deref().map(key_file::public).transpose()?;
     let key = key_file.as_ref().map(|key| PublicKey::from_der(key.der())).transpose();
     let key = key.map_err(Failure::usage)?;
-    let running = args.running.as_deref().map(&mut read).transpose()?;
-    if let (Some(Facts { kind, sizes: Sizes { sketch: None, .. }, .. }), Some(path)) =
-        (&running, &args.running)
-    {
-        return Err(Failure::usage(format_args!(
-            "{} is no image that runs: {kind}",
-            path.display()
-        )));
-    }
-    let of_running = running.as_ref().and_then(|facts| facts.chip);
-    if let (Some(chip), Some(running)) = (args.chip, of_running)
+    let running =
+        args.running.as_deref().map(|path| of_running(path, &mut inflater)).transpose()?;
+    let running_chip = running.as_ref().and_then(|facts| facts.chip);
+    if let (Some(chip), Some(running)) = (args.chip, running_chip)
         && chip != running
     {
         return Err(Failure::usage(format_args!(
             "--chip says {chip}, --running is an image for the {running}"
         )));
     }
-    if let (Some(chip), Some(flash)) = (args.chip.or(of_running), &args.flash)
+    if let (Some(chip), Some(flash)) = (args.chip.or(running_chip), &args.flash)
         && chip.family() != flash.family()
     {
         return Err(Failure::usage(format_args!("--flash {} is not for the {chip}", flash.name())));
     }
-    let facts = read(&args.file)?;
+    let unreadable = |error| files::unreadable(&args.file, &error);
+    let facts = facts(&args.file, &mut inflater).map_err(unreadable)?;
 
     let mut known = Known {
         chip: args.chip,
@@ -112,8 +104,7 @@ fn verify(args: &VerifyArgs) -> Result<Report, Failure> {
         ..Known::default()
     };
     let family = known.device_family(&facts);
-    let found = signature::check(&args.file, &facts, family, key.as_ref())
-        .map_err(|error| files::unreadable(&args.file, &error))?;
+    let found = signature::check(&args.file, &facts, family, key.as_ref()).map_err(unreadable)?;
     known.block = found.block.map(|block| block.map(|(kind, _)| kind));
     known.key = found.key;
     known.hash = found.hash;
@@ -126,6 +117,10 @@ fn as_flash(layout: &FlashLayout) -> Flash<'_> {
         FlashLayout::Esp8266(layout) => Flash::Esp8266(*layout),
         FlashLayout::Esp32 { table, .. } => Flash::Esp32(table),
     }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a number of bytes, as 1044464 is".to_owned())
 }
 
 fn chip(name: &str) -> Result<Chip, String> {

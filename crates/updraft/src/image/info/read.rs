@@ -5,12 +5,11 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use updraft_core::{
-    Esp8266Layout, Facts, Family, Inflater, Inspector, Kind, OtaData, PartitionFault,
-    PartitionKind, PartitionTable,
+    Esp8266Layout, Facts, Family, Inflater, Kind, OtaData, PartitionFault, PartitionKind,
+    PartitionTable,
 };
 
-/// Bytes read at once.
-const BLOCK: usize = 64 << 10;
+use crate::image::facts::{BLOCK, facts, inspect};
 
 /// One file that was read.
 pub(super) struct Sheet {
@@ -87,13 +86,6 @@ impl Sheet {
         };
         Ok(Self { path: path.to_owned(), facts, inside })
     }
-}
-
-/// The facts of the file at `path`.
-pub(in crate::image) fn facts(path: &Path, inflater: &mut Inflater) -> io::Result<Facts> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    inspect(&mut file, length, inflater)
 }
 
 /// The dump of an ESP8266: its sketch, and the filesystem of the first layout that has one there.
@@ -209,17 +201,6 @@ fn is_erased(from: &mut impl io::Read) -> io::Result<bool> {
             0 => return Ok(true),
             length if block[..length].iter().all(|&byte| byte == 0xFF) => {}
             _ => return Ok(false),
-        }
-    }
-}
-
-fn inspect(from: &mut impl io::Read, length: u64, inflater: &mut Inflater) -> io::Result<Facts> {
-    let mut inspector = Inspector::with_inflater(length, inflater);
-    let mut block = vec![0; BLOCK];
-    loop {
-        match from.read(&mut block)? {
-            0 => return Ok(inspector.finish()),
-            length => inspector.update(&block[..length]),
         }
     }
 }
