@@ -224,7 +224,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Family(family) => write!(f, "the image is for the {family}"),
             Self::Chip { image, device } => {
-                write!(f, "the image is for the {image}, the device is a {device}")
+                write!(f, "the image is for the {image}, the device is an {device}")
             }
             Self::FilesystemForSketch => f.write_str("the file is a filesystem, not a sketch"),
             Self::SketchForFilesystem => f.write_str("the file is a sketch, not a filesystem"),

@@ -155,7 +155,12 @@ fn sectors(bytes: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::chip::Family;
+    use crate::facts::OtaTarget;
+    use crate::gates;
 
     fn named(name: &str) -> Esp8266Layout {
         Esp8266Layout::named(name).unwrap()
@@ -205,5 +210,43 @@ mod tests {
             assert_eq!(Esp8266Layout::named(name), Some(layout));
         }
         assert_eq!(Esp8266Layout::named("4m9m"), None);
+    }
+
+    proptest! {
+        /// What the gates say from a device's report is what the layout says of its flash.
+        #[test]
+        fn gates_and_layouts_agree_on_room(
+            at in 0..LAYOUTS.len(),
+            sketch in 1..1_100_000_u32,
+            length in 1..1_100_000_u32,
+            inflated in proptest::option::of(1..1_100_000_u32),
+        ) {
+            let layout = LAYOUTS[at];
+            let image = gates::Image {
+                target: Some(OtaTarget::Sketch),
+                chip: None,
+                size: length.into(),
+                inflated: inflated.map(u64::from),
+                flash_size: None,
+                flash_mode: None,
+                signed: false,
+            };
+            let device = gates::Device {
+                family: Family::Esp8266,
+                chip: None,
+                asks_for: OtaTarget::Sketch,
+                free_space: Some(layout.free_space(sketch).into()),
+                sketch_size: Some(sketch.into()),
+                chip_size: None,
+                filesystem_size: None,
+                flash_mode: None,
+            };
+            let fits = layout.stage(length, sketch).is_ok_and(|staging| {
+                inflated.is_none_or(|inflated| staging.has_room_to_inflate(inflated))
+            });
+            // A sketch that is longer than its place is none that runs.
+            prop_assume!(sectors(sketch) <= layout.filesystem().start);
+            prop_assert_eq!(gates::room(&image, &device).is_none(), fits);
+        }
     }
 }

@@ -245,6 +245,17 @@ impl Partition {
         u64::from(self.offset).saturating_add(u64::from(self.size))
     }
 
+    /// Whether the chip encrypts what is in it (`PART_FLAG_ENCRYPTED`, ESP-IDF
+    /// `esp_flash_partitions.h`).
+    pub fn is_encrypted(&self) -> bool {
+        self.flags & 1 != 0
+    }
+
+    /// Whether ESP-IDF refuses to write to it (`PART_FLAG_READONLY`).
+    pub fn is_read_only(&self) -> bool {
+        self.flags & 2 != 0
+    }
+
     fn overlaps(&self, other: &Self) -> bool {
         u64::from(self.offset) < other.end() && u64::from(other.offset) < self.end()
     }

@@ -45,8 +45,7 @@ pub(crate) fn push_segment(
 }
 
 /// Pads with zeros and appends the XOR of all segment data, so that it is the last byte of a block
-/// of 16. `data` is what
-/// the segments hold.
+/// of 16. `data` is what the segments hold.
 pub(crate) fn push_checksum<'a>(image: &mut Vec<u8>, data: impl IntoIterator<Item = &'a [u8]>) {
     let sum = data.into_iter().flatten().fold(CHECKSUM_SEED, |sum, byte| sum ^ byte);
     image.resize(image.len() | 15, 0);

@@ -7,15 +7,16 @@ use p256::elliptic_curve::Generate as _;
 use p256::elliptic_curve::zeroize::Zeroizing;
 use p256::pkcs8::EncodePrivateKey as _;
 use rsa::pkcs1::{self, DecodeRsaPrivateKey as _};
+use rsa::pkcs8::der::asn1::BitStringRef;
 use rsa::pkcs8::der::pem::{LineEnding, PemLabel as _};
-use rsa::pkcs8::der::{Decode as _, Document, SecretDocument};
+use rsa::pkcs8::der::{Decode as _, Document, Encode as _, SecretDocument};
 use rsa::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _, ObjectIdentifier,
     PrivateKeyInfoRef, SubjectPublicKeyInfoRef,
 };
 use rsa::rand_core::TryCryptoRng;
 use sec1::{EcParameters, EcPrivateKey};
-use sha2::{Digest as _, Sha256};
+use updraft_core::signature::{self, Curve, Fingerprint, KeyKind};
 
 use crate::pem::{self, Block};
 
@@ -23,16 +24,6 @@ use crate::pem::{self, Block};
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 /// secp256r1 (RFC 5480, 2.1.1.1).
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-
-/// What a key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "their own names")]
-pub enum KeyKind {
-    Rsa2048,
-    Rsa3072,
-    Rsa4096,
-    P256,
-}
 
 /// A private key. `Debug` shows what kind it is and no more.
 #[derive(Clone)]
@@ -44,11 +35,12 @@ pub(crate) enum Secret {
     P256(p256::SecretKey),
 }
 
-/// A public key.
+/// A public key that owns its bytes; core's borrows them, and says which keys there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
-    kind: KeyKind,
     der: Vec<u8>,
+    kind: KeyKind,
+    fingerprint: Fingerprint,
 }
 
 /// Why a key cannot be made or read.
@@ -56,13 +48,14 @@ pub struct PublicKey {
 #[non_exhaustive]
 pub enum KeyError {
     /// The file holds no key that anybody could use here.
-    #[error(
-        "no key in PEM: a private key is PKCS#8, PKCS#1 or SEC1, a public one PKCS#8 or PKCS#1"
-    )]
+    #[error("no key in PEM, the form whose first line is -----BEGIN PRIVATE (or PUBLIC) KEY-----")]
     NoKey,
     /// A public key where a private one is needed.
     #[error("this is a public key: signing takes the private one")]
     Public,
+    /// A private key where a public one is needed.
+    #[error("this is a private key: `openssl pkey -in FILE -pubout` gives the public one")]
+    Private,
     /// A private key under a passphrase.
     #[error(
         "the private key is encrypted: `openssl pkey -in FILE -out PLAIN` takes the passphrase off"
@@ -74,47 +67,12 @@ pub enum KeyError {
     /// The content is not what the first line says.
     #[error("the key is damaged")]
     Damaged,
-    /// RSA of a size that is not supported.
-    #[error("an RSA key of {bits} bits: 2048, 3072 and 4096 are possible, and P-256")]
-    RsaSize {
-        /// Its size.
-        bits: usize,
-    },
-    /// Another elliptic curve.
-    #[error("a key on another curve than P-256, the only one possible beside RSA")]
-    Curve,
-    /// Neither RSA nor ECDSA.
-    #[error("a key that is neither RSA nor ECDSA: RSA-2048, -3072, -4096 and P-256 are possible")]
-    Algorithm,
+    /// A key of a kind that no device checks.
+    #[error("{0}")]
+    Unsupported(signature::KeyError),
     /// No random numbers could be had.
     #[error("the system gives no random numbers")]
     Random,
-}
-
-impl KeyKind {
-    /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::P256];
-
-    /// Bytes of its signatures; r and s as they are for P-256.
-    pub fn signature_length(self) -> usize {
-        match self {
-            Self::Rsa2048 => 256,
-            Self::Rsa3072 => 384,
-            Self::Rsa4096 => 512,
-            Self::P256 => 64,
-        }
-    }
-
-    /// The kind of an RSA key with this modulus, big-endian and without zeros before it.
-    fn of_modulus(modulus: &[u8]) -> Result<Self, KeyError> {
-        let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
-        match modulus.len() * 8 - unused {
-            2048 => Ok(Self::Rsa2048),
-            3072 => Ok(Self::Rsa3072),
-            4096 => Ok(Self::Rsa4096),
-            bits => Err(KeyError::RsaSize { bits }),
-        }
-    }
 }
 
 impl SigningKey {
@@ -150,8 +108,8 @@ impl SigningKey {
                     return Self::from_pkcs1(secret(block)?.as_bytes());
                 }
                 EcPrivateKey::PEM_LABEL => return Self::from_sec1(secret(block)?.as_bytes()),
-                _ if PublicKey::is_public(block.label) => reason = KeyError::Public,
                 "CERTIFICATE" => reason = KeyError::Certificate,
+                label if label.ends_with("PUBLIC KEY") => reason = KeyError::Public,
                 _ => {}
             }
         }
@@ -167,13 +125,14 @@ impl SigningKey {
                 let key = p256::SecretKey::from_pkcs8_der(der).map_err(|_| KeyError::Damaged)?;
                 Ok(Self(Secret::P256(key)))
             }
-            _ => Err(KeyError::Algorithm),
+            _ => Err(signature::KeyError::Algorithm.into()),
         }
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
         let numbers = pkcs1::RsaPrivateKeyRef::from_der(der).map_err(|_| KeyError::Damaged)?;
-        let kind = KeyKind::of_modulus(numbers.modulus.as_bytes())?;
+        let public = numbers.public_key().to_der().map_err(|_| KeyError::Damaged)?;
+        let kind = signature::PublicKey::from_pkcs1(&public)?.kind();
         let key = rsa::PrivateKey::from_pkcs1_der(der).map_err(|_| KeyError::Damaged)?;
         Ok(Self(Secret::Rsa(Box::new(key), kind)))
     }
@@ -208,52 +167,49 @@ impl SigningKey {
             Secret::Rsa(key, _) => key.to_public_key().to_public_key_der(),
             Secret::P256(key) => key.public_key().to_public_key_der(),
         };
-        Ok(PublicKey { kind: self.kind(), der: der.map_err(|_| KeyError::Damaged)?.into_vec() })
+        PublicKey::from_der(der.map_err(|_| KeyError::Damaged)?.as_bytes())
     }
 }
 
 impl PublicKey {
-    /// Reads the first key of a PEM file: `PUBLIC KEY`, PKCS#1 (`RSA PUBLIC KEY`), or the public half
-    /// of a private one.
+    /// Reads the first public key of a PEM file: `PUBLIC KEY` or PKCS#1 (`RSA PUBLIC KEY`).
     pub fn from_pem(file: &str) -> Result<Self, KeyError> {
+        let mut reason = KeyError::NoKey;
         for block in pem::blocks(file) {
             let der = || Document::from_pem(block.text).map_err(|_| KeyError::Damaged);
             match block.label {
                 SubjectPublicKeyInfoRef::PEM_LABEL => return Self::from_der(der()?.1.as_bytes()),
                 pkcs1::RsaPublicKeyRef::PEM_LABEL => return Self::from_pkcs1(der()?.1.as_bytes()),
+                "CERTIFICATE" => reason = KeyError::Certificate,
+                label if label.ends_with("PRIVATE KEY") => reason = KeyError::Private,
                 _ => {}
             }
         }
-        SigningKey::from_pem(file)?.public()
+        Err(reason)
     }
 
-    /// Reads a `SubjectPublicKeyInfo` (RFC 5280, 4.1).
+    /// Reads a `SubjectPublicKeyInfo` (RFC 5280, 4.1). A compressed point, which no device takes, is
+    /// written out.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
-        let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|_| KeyError::Damaged)?;
-        let key = info.subject_public_key.as_bytes().ok_or(KeyError::Damaged)?;
-        match info.algorithm.oid {
-            pkcs1::ALGORITHM_OID => Self::from_pkcs1(key),
-            EC => {
-                check_curve(info.algorithm.parameters_oid().ok())?;
+        let der = match signature::PublicKey::from_der(der) {
+            Err(signature::KeyError::Point) => {
                 let key = p256::PublicKey::from_public_key_der(der);
-                let der = key.and_then(|key| key.to_public_key_der());
-                let der = der.map_err(|_| KeyError::Damaged)?;
-                Ok(Self { kind: KeyKind::P256, der: der.into_vec() })
+                let whole = key.and_then(|key| key.to_public_key_der());
+                whole.map_err(|_| KeyError::Damaged)?.into_vec()
             }
-            _ => Err(KeyError::Algorithm),
-        }
+            _ => der.to_vec(),
+        };
+        let key = signature::PublicKey::from_der(&der)?;
+        let (kind, fingerprint) = (key.kind(), key.fingerprint());
+        Ok(Self { der, kind, fingerprint })
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
-        let numbers = pkcs1::RsaPublicKeyRef::from_der(der).map_err(|_| KeyError::Damaged)?;
-        let kind = KeyKind::of_modulus(numbers.modulus.as_bytes())?;
-        let key = rsa::PublicKey::try_from(numbers).map_err(|_| KeyError::Damaged)?;
-        let der = key.to_public_key_der().map_err(|_| KeyError::Damaged)?;
-        Ok(Self { kind, der: der.into_vec() })
-    }
-
-    fn is_public(label: &str) -> bool {
-        [SubjectPublicKeyInfoRef::PEM_LABEL, pkcs1::RsaPublicKeyRef::PEM_LABEL].contains(&label)
+        let info = || {
+            let subject_public_key = BitStringRef::from_bytes(der)?;
+            SubjectPublicKeyInfoRef { algorithm: pkcs1::ALGORITHM_ID, subject_public_key }.to_der()
+        };
+        Self::from_der(&info().map_err(|_| KeyError::Damaged)?)
     }
 
     /// What it is.
@@ -274,8 +230,8 @@ impl PublicKey {
     }
 
     /// SHA-256 of [`Self::der`]: its name, short enough to be compared by eye.
-    pub fn fingerprint(&self) -> [u8; 32] {
-        Sha256::digest(&self.der).into()
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 }
 
@@ -285,17 +241,19 @@ fn secret(block: Block<'_>) -> Result<SecretDocument, KeyError> {
 
 /// A key without a named curve gives its numbers instead: no tool asks for that.
 fn check_curve(curve: Option<ObjectIdentifier>) -> Result<(), KeyError> {
-    if curve == Some(P256) { Ok(()) } else { Err(KeyError::Curve) }
+    if curve == Some(P256) {
+        return Ok(());
+    }
+    let known = curve.and_then(|name| Curve::from_identifier(name.as_bytes()));
+    Err(signature::KeyError::Curve(known).into())
 }
 
-impl fmt::Display for KeyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Rsa2048 => "RSA-2048",
-            Self::Rsa3072 => "RSA-3072",
-            Self::Rsa4096 => "RSA-4096",
-            Self::P256 => "P-256",
-        })
+impl From<signature::KeyError> for KeyError {
+    fn from(error: signature::KeyError) -> Self {
+        match error {
+            signature::KeyError::NotAKey => Self::Damaged,
+            other => Self::Unsupported(other),
+        }
     }
 }
 

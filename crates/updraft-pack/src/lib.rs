@@ -29,7 +29,7 @@ pub use flash::{FlashDump, merged_flash};
 pub use gzip::{CompressError, Compressed, Form, Gzip, GzipDefect, compress};
 pub use image::filler;
 #[cfg(feature = "sign")]
-pub use keys::{KeyError, KeyKind, PublicKey, SigningKey};
+pub use keys::{KeyError, PublicKey, SigningKey};
 pub use note::Note;
 pub use partition::{
     DEFAULT_TABLE, OtaSlot, Record, SINGLE_APP_TABLE, TWO_OTA_TABLE, TableDefect, broken_table,

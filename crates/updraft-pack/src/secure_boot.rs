@@ -7,8 +7,9 @@ use rsa::BoxedUint;
 use rsa::rand_core::TryCryptoRng;
 use rsa::traits::PublicKeyParts as _;
 use sha2::{Digest as _, Sha256};
+use updraft_core::signature::KeyKind;
 
-use crate::keys::{KeyKind, Secret, SigningKey};
+use crate::keys::{Secret, SigningKey};
 use crate::sign::{SignError, ecdsa, pss};
 
 /// Bytes of a flash sector: images are padded to whole ones, and the blocks have their own.

@@ -7,16 +7,15 @@ use p256::ecdsa::signature::hazmat::RandomizedPrehashSigner as _;
 use rsa::rand_core::TryCryptoRng;
 use rsa::{Pkcs1v15Sign, Pss};
 use sha2::{Digest as _, Sha256};
+use updraft_core::signature::{ARDUINO_ESP32_FIELD, KeyKind};
 use updraft_core::{Facts, Family, Kind, NotOta, Signature};
 
 use crate::image::inspect;
-use crate::keys::{KeyKind, Secret, SigningKey};
+use crate::keys::{Secret, SigningKey};
 use crate::note::Note;
 
 /// Bytes of a SHA-256.
 const HASH: usize = 32;
-/// The signature field behind an image (Arduino-ESP32 `bin_signing.py`), filled up with zeros.
-const FIELD: usize = 512;
 
 /// How a signature is made and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -185,7 +184,8 @@ fn signature<R: TryCryptoRng + ?Sized>(
             }
             (Format::ArduinoEsp32, Secret::Rsa(_, kind)) => {
                 // The longest salt that fits (RFC 8017, 9.1.1: emLen - hLen - 2).
-                pss(key, &digest, kind.signature_length() - HASH - 2, random)?
+                let salt = usize::from(kind.signature_length()) - HASH - 2;
+                pss(key, &digest, salt, random)?
             }
             (Format::Esp8266, Secret::P256(_)) => ecdsa(key, &digest, random)?.to_bytes().to_vec(),
             (Format::ArduinoEsp32, Secret::P256(_)) => {
@@ -232,7 +232,7 @@ fn attach(file: &[u8], signature: &[u8], format: Format) -> Vec<u8> {
             let length = u32::try_from(signature.len()).unwrap_or(u32::MAX);
             bytes.extend(length.to_le_bytes());
         }
-        Format::ArduinoEsp32 => bytes.resize(file.len() + FIELD, 0),
+        Format::ArduinoEsp32 => bytes.resize(file.len() + ARDUINO_ESP32_FIELD, 0),
     }
     bytes
 }

@@ -1,6 +1,7 @@
 //! How a command that makes files fails: the two kinds of no, told apart by the exit code.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -20,6 +21,11 @@ impl Failure {
     /// The answer is no.
     pub(crate) fn no(reason: impl Into<anyhow::Error>) -> Self {
         Self::No(reason.into())
+    }
+
+    /// The answer is no, for what is in this file.
+    pub(crate) fn of_file(path: &Path, reason: impl Display) -> Self {
+        Self::No(anyhow!("{}: {reason}", path.display()))
     }
 
     /// It was not asked right.

@@ -30,8 +30,12 @@ pub(crate) enum Access {
 
 /// The bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path)
-        .map_err(|error| Failure::usage(format_args!("cannot read {}: {error}", path.display())))
+    fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+/// What is said of a file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format_args!("cannot read {}: {error}", path.display()))
 }
 
 /// Makes a file.
@@ -58,10 +62,9 @@ pub(crate) fn write(
     done.map(drop).map_err(|error| failed(error.error))
 }
 
-/// Refuses early what [`write()`] would refuse at its end.
-pub(crate) fn check_free(path: &Path, existing: Existing) -> Result<(), Failure> {
-    let is_there = path.symlink_metadata().is_ok();
-    if is_there && existing == Existing::Keep { Err(exists(path)) } else { Ok(()) }
+/// Refuses early what [`write()`] with [`Existing::Keep`] would refuse at its end.
+pub(crate) fn check_free(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() { Err(exists(path)) } else { Ok(()) }
 }
 
 /// Whether two paths lead to one file.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 mod compress;
+mod facts;
 mod flash;
 mod info;
 mod output;

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use getrandom::SysRng;
 use serde::Serialize;
-use updraft_pack::{KeyKind, PublicKey, SigningKey};
+use updraft_core::signature::KeyKind;
+use updraft_pack::{PublicKey, SigningKey};
 
 use crate::failure::Failure;
 use crate::files::{self, Access, Existing};
-use crate::key_file;
+use crate::key_file::{self, Half, KeyName};
+use crate::ui;
 
 /// `updraft keys ...`
 #[derive(Debug, clap::Subcommand)]
@@ -85,23 +87,21 @@ struct Report {
     /// Files with the halves.
     private: Option<String>,
     public: Option<String>,
-    /// What kind of key.
-    kind: String,
+    /// Its `kind` and `fingerprint`.
+    #[serde(flatten)]
+    name: KeyName,
     /// Bytes of a signature; r and s as they are for P-256.
-    signature: usize,
-    /// SHA-256 of the public key in DER.
-    fingerprint: String,
+    signature: u16,
 }
 
 impl Report {
     fn new(private: Option<&Path>, public: Option<&Path>, key: &PublicKey) -> Self {
-        let name = |path: &Path| path.display().to_string();
+        let path = |path: &Path| path.display().to_string();
         Self {
-            private: private.map(name),
-            public: public.map(name),
-            kind: key.kind().to_string(),
+            private: private.map(path),
+            public: public.map(path),
+            name: KeyName::new(key.kind(), key.fingerprint()),
             signature: key.kind().signature_length(),
-            fingerprint: key_file::fingerprint(key),
         }
     }
 }
@@ -112,7 +112,7 @@ fn new(args: &NewArgs) -> Result<Report, Failure> {
         return Err(Failure::usage("the two halves of the key need two files"));
     }
     for path in [&args.output, &public_path] {
-        files::check_free(path, Existing::Keep)?;
+        files::check_free(path)?;
     }
     let key = SigningKey::generate(args.kind.kind(), &mut SysRng).map_err(Failure::no)?;
     let public = key.public().map_err(Failure::no)?;
@@ -123,26 +123,27 @@ fn new(args: &NewArgs) -> Result<Report, Failure> {
 }
 
 fn show(args: &ShowArgs) -> Result<Report, Failure> {
-    let public = key_file::public(&args.file)?;
-    let file = Some(args.file.as_path());
-    let is_private = key_file::private(&args.file).is_ok();
-    let (private, only_public) = if is_private { (file, None) } else { (None, file) };
-    Ok(Report::new(private, only_public, &public))
+    let path = Some(args.file.as_path());
+    match key_file::half(&args.file)? {
+        Half::Private(key) => {
+            let public = key.public().map_err(|error| key_file::wrong(&args.file, &error))?;
+            Ok(Report::new(path, None, &public))
+        }
+        Half::Public(key) => Ok(Report::new(None, path, &key)),
+    }
 }
 
 fn print(report: &Report, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     if json {
-        serde_json::to_writer_pretty(&mut *out, report)?;
-        writeln!(out)?;
-        return Ok(());
+        return ui::json(report, out);
     }
     let signature = format!("{} bytes", report.signature);
     let lines = [
         ("private key", report.private.as_deref()),
         ("public key", report.public.as_deref()),
-        ("type", Some(report.kind.as_str())),
+        ("type", Some(report.name.kind.as_str())),
         ("signature", Some(&signature)),
-        ("fingerprint", Some(&report.fingerprint)),
+        ("fingerprint", Some(&report.name.fingerprint)),
     ];
     for (name, value) in lines {
         if let Some(value) = value {

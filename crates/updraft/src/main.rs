@@ -25,7 +25,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Serve(serve::ServeArgs),
-    /// Look at firmware files.
+    /// Look at firmware files, sign them, make them smaller.
     #[command(subcommand)]
     Image(image::ImageCommand),
     /// Make and name the keys that sign firmware.
@@ -36,13 +36,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        // What an option takes is said in one line, as every other mistake is.
-        Err(error) if error.kind() == ErrorKind::ValueValidation => {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            return ui::wrong_usage(&line.strip_prefix("error: ").unwrap_or(line));
-        }
-        Err(error) => error.exit(),
+        Err(error) => return misread(&error),
     };
     match cli.command {
         Command::Serve(args) => serve::run(args),
@@ -51,10 +45,30 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs what prints on standard output.
+/// What was wrong with the arguments, in one line as every other mistake; or the help that was asked
+/// for.
+fn misread(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    let words = lines.collect::<Vec<_>>().join(" ");
+    let problem = words.strip_prefix("error: ").unwrap_or(&words);
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => ui::wrong_usage(&problem),
+        _ => ui::wrong_usage(&format_args!("{problem}; --help says more")),
+    }
+}
+
+/// Runs what prints on standard output; an error is that nothing more can be printed.
 fn print(run: impl FnOnce(&mut dyn io::Write) -> anyhow::Result<ExitCode>) -> ExitCode {
     let mut out = io::stdout().lock();
-    run(&mut out)
-        .and_then(|code| out.flush().map(|()| code).map_err(Into::into))
-        .unwrap_or_else(|error| ui::failed(&error))
+    let result = run(&mut out).and_then(|code| {
+        out.flush()?;
+        Ok(code)
+    });
+    result.unwrap_or_else(|error| {
+        ui::wrong_usage(&format_args!("cannot write to standard output: {error:#}"))
+    })
 }

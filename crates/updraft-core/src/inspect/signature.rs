@@ -1,6 +1,7 @@
 //! Recognises the signatures that stand behind an image. They are not verified here.
 
 use crate::facts::{Signature, SignatureKey};
+use crate::signature::ARDUINO_ESP32_FIELD;
 use crate::window::{Window, word};
 
 /// Lengths of the signatures an Arduino ESP8266 image may carry: P-256, P-384 and P-521 (r and s),
@@ -8,8 +9,6 @@ use crate::window::{Window, word};
 const ESP8266_LENGTHS: [u16; 7] = [64, 96, 128, 132, 256, 384, 512];
 /// The word behind them that names their length.
 const LENGTH_WORD: u64 = 4;
-/// The signature field of Arduino-ESP32 (`bin_signing.py`), filled up with zeros.
-const ARDUINO_ESP32: usize = 512;
 /// ESP-IDF's secure boot version 1: a version word of zero, then the signature.
 const SECURE_BOOT_V1: u64 = 68;
 /// ESP-IDF's secure boot version 2: a sector of its own behind an image that fills its last sector.
@@ -27,7 +26,7 @@ pub(super) struct Trailer {
     last: Window<4>,
     /// For each of [`ESP8266_LENGTHS`] the last word before such a signature: ISIZE of a gzip.
     before: [Window<4>; ESP8266_LENGTHS.len()],
-    arduino_esp32: Window<ARDUINO_ESP32>,
+    arduino_esp32: Window<ARDUINO_ESP32_FIELD>,
     secure_boot_v1: Window<4>,
     secure_boot_v2: Window<SECTOR_START>,
     /// The first bytes of the second and third block of that sector.
@@ -42,7 +41,7 @@ impl Trailer {
             length,
             last: Window::at(from_end(LENGTH_WORD)),
             before: ESP8266_LENGTHS.map(|n| Window::at(from_end(u64::from(n) + LENGTH_WORD + 4))),
-            arduino_esp32: Window::at(from_end(ARDUINO_ESP32 as u64)),
+            arduino_esp32: Window::at(from_end(ARDUINO_ESP32_FIELD as u64)),
             secure_boot_v1: Window::at(from_end(SECURE_BOOT_V1)),
             secure_boot_v2: Window::at(from_end(SECTOR)),
             further_blocks: [1, 2].map(|place| Window::at(from_end(SECTOR - place * BLOCK))),
@@ -91,7 +90,7 @@ impl Trailer {
         // A signature does not start like erased flash or padding.
         let looks_signed =
             !matches!(self.arduino_esp32.full()?, [0, 0, 0, 0, ..] | [0xFF, 0xFF, 0xFF, 0xFF, ..]);
-        (trailing == ARDUINO_ESP32 as u64 && looks_signed).then_some(Signature::ArduinoEsp32)
+        (trailing == ARDUINO_ESP32_FIELD as u64 && looks_signed).then_some(Signature::ArduinoEsp32)
     }
 
     /// The key that made a signature of this file, as far as its bytes say.

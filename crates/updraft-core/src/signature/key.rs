@@ -218,6 +218,9 @@ fn hash_long(hasher: &mut Hasher, tag: u8, length: usize) {
 }
 
 impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::P256];
+
     /// Length in bytes of its signatures, r and s as they are for P-256.
     pub fn signature_length(self) -> u16 {
         match self {
@@ -230,8 +233,9 @@ impl KeyKind {
 }
 
 impl Curve {
-    /// The curve with this object identifier (RFC 5480, 2.1.1.1; SEC 2, A.2).
-    fn from_identifier(name: &[u8]) -> Option<Self> {
+    /// The curve with this object identifier, as its DER encoding has it (RFC 5480, 2.1.1.1; SEC 2,
+    /// A.2).
+    pub fn from_identifier(name: &[u8]) -> Option<Self> {
         match name {
             [0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x01] => Some(Self::P192),
             [0x2B, 0x81, 0x04, 0x00, 0x21] => Some(Self::P224),

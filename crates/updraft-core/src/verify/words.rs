@@ -37,7 +37,10 @@ impl fmt::Display for Reason {
             Self::NotOta(reason) => reason.fmt(f),
             Self::Device(reason) => reason.fmt(f),
             Self::SegmentLength(number) => {
-                write!(f, "the length of segment {number} is no multiple of four, or 16 MiB")
+                write!(
+                    f,
+                    "the length of segment {number} is no multiple of four, or is 16 MiB or more"
+                )
             }
             Self::SegmentPlace(number) => {
                 write!(f, "segment {number} does not stand where it is to be mapped")

@@ -3,7 +3,8 @@
 
 use getrandom::SysRng;
 use updraft_core::Chip;
-use updraft_pack::{Esp32Image, Esp8266Image, Format, KeyKind, esp32_boot_loader, sign};
+use updraft_core::signature::KeyKind;
+use updraft_pack::{Esp32Image, Esp8266Image, Format, esp32_boot_loader, sign};
 
 use crate::judges::{Judges, espressif, key};
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use updraft_core::signature::KeyKind;
 use updraft_core::{Facts, Inflater, Inspector};
-use updraft_pack::{KeyKind, SigningKey};
+use updraft_pack::SigningKey;
 
 /// A folder, and the programs that look at files in it.
 pub(crate) struct Judges {

@@ -4,9 +4,8 @@ use std::process::Output;
 
 use getrandom::SysRng;
 use updraft_core::Chip;
-use updraft_pack::{
-    Esp32Image, KeyKind, SectorDefect, SigningKey, broken_secure_boot, secure_boot,
-};
+use updraft_core::signature::KeyKind;
+use updraft_pack::{Esp32Image, SectorDefect, SigningKey, broken_secure_boot, secure_boot};
 
 use crate::judges::{Judges, espressif, inspect, key};
 

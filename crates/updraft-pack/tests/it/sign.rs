@@ -1,10 +1,11 @@
 //! Signatures that OpenSSL accepts in the form in which devices get them, and those that it must not.
 
 use getrandom::SysRng;
+use updraft_core::signature::KeyKind;
 use updraft_core::{Chip, FilesystemKind, FlashMode, Signature};
 use updraft_pack::{
-    Esp32Image, Esp8266Image, Format, Gzip, KeyKind, Note, SignError, SignatureDefect, SigningKey,
-    compress, filesystem, secure_boot, sign, sign_wrongly,
+    Esp32Image, Esp8266Image, Format, Gzip, Note, SignError, SignatureDefect, SigningKey, compress,
+    filesystem, secure_boot, sign, sign_wrongly,
 };
 
 use crate::judges::{Judges, inspect, key};
@@ -23,7 +24,7 @@ fn accepts(file: &[u8], payload: usize, key: &SigningKey, format: Format) -> boo
     let (payload, rest) = file.split_at(payload);
     judges.write("payload", payload);
     judges.write("key.pem", key.public().unwrap().to_pem().unwrap());
-    let length = key.kind().signature_length();
+    let length = usize::from(key.kind().signature_length());
     let is_p256 = key.kind() == KeyKind::P256;
     match format {
         Format::Esp8266 => {
@@ -80,7 +81,7 @@ fn openssl_accepts_every_kind_of_signature() {
             assert!(accepts(&signed.bytes, file.len(), &key, format), "{kind} {format}");
 
             let facts = inspect(&signed.bytes);
-            let length = u16::try_from(kind.signature_length()).unwrap();
+            let length = kind.signature_length();
             let expected = match format {
                 Format::Esp8266 => Signature::Esp8266 { length },
                 Format::ArduinoEsp32 => Signature::ArduinoEsp32,
@@ -118,7 +119,7 @@ fn openssl_refuses_every_wrong_signature() {
         };
         let signed = wrong(Format::Esp8266, &sketch());
         let word = u32::from_le_bytes(signed[signed.len() - 4..].try_into().unwrap());
-        assert_eq!(word, u32::try_from(kind.signature_length()).unwrap() ^ 1);
+        assert_eq!(word, u32::from(kind.signature_length()) ^ 1);
         assert_eq!(wrong(Format::ArduinoEsp32, &app()).len(), app().len() + 496);
     }
 }

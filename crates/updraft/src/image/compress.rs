@@ -9,7 +9,7 @@ use updraft_pack::{Compressed, Form};
 
 use super::output::OutputArgs;
 use crate::failure::Failure;
-use crate::files;
+use crate::{files, ui};
 
 /// Arguments of `updraft image compress`.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,8 @@ pub(super) fn run(args: &CompressArgs, out: &mut dyn Write) -> anyhow::Result<Ex
 fn make(args: &CompressArgs) -> Result<Compressed, Failure> {
     args.output.check(&[&args.file])?;
     let sketch = files::read(&args.file)?;
-    let compressed = updraft_pack::compress(&sketch).map_err(Failure::no)?;
+    let compressed = updraft_pack::compress(&sketch);
+    let compressed = compressed.map_err(|error| Failure::of_file(&args.file, error))?;
     args.output.write(&compressed.bytes)?;
     Ok(compressed)
 }
@@ -68,9 +69,7 @@ fn print(args: &CompressArgs, made: &Compressed, out: &mut dyn Write) -> anyhow:
         notes: made.notes.iter().map(ToString::to_string).collect(),
     };
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &report)?;
-        writeln!(out)?;
-        return Ok(());
+        return ui::json(&report, out);
     }
     writeln!(out, "{}", report.path)?;
     writeln!(out, "  {:<14}{}", "form", in_words(made))?;

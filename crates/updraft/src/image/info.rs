@@ -10,6 +10,7 @@ use updraft_core::{Inflater, Kind};
 
 use self::plan::{Plan, Update};
 use self::read::Sheet;
+use super::facts::of_running;
 use super::flash::FlashLayout;
 use crate::ui;
 
@@ -20,8 +21,6 @@ mod plan;
 mod read;
 mod sheet;
 mod table;
-
-pub(super) use self::read::facts;
 
 /// Arguments of `updraft image info`.
 #[derive(Debug, clap::Args)]
@@ -52,19 +51,10 @@ pub(crate) struct InfoArgs {
 /// What can be read has its line or sheet; then one line on standard error for each problem.
 pub(super) fn run(args: &InfoArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut inflater = Box::new(Inflater::new());
-    let running = match &args.running {
-        None => None,
-        Some(path) => match facts(path, &mut inflater) {
-            Ok(facts) if facts.sizes.sketch.is_some() => Some(facts),
-            Ok(facts) => {
-                let (path, kind) = (path.display(), facts.kind);
-                return Ok(ui::wrong_usage(&format_args!("no device runs {path}: {kind}")));
-            }
-            Err(error) => {
-                let problem = format_args!("cannot read {}: {error}", path.display());
-                return Ok(ui::wrong_usage(&problem));
-            }
-        },
+    let running = args.running.as_deref().map(|path| of_running(path, &mut inflater));
+    let running = match running.transpose() {
+        Ok(running) => running,
+        Err(failure) => return Ok(failure.end()),
     };
     let mut sheets = Vec::new();
     let mut unread = Vec::new();

@@ -17,16 +17,26 @@ pub(super) struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Refuses early what could not be written at the end: over one of `sources`, or over a file that
-    /// is to stay.
+    /// Refuses early what could not be written at the end: over one of `sources`, over a file that is
+    /// to stay, over what is no file.
     pub(super) fn check(&self, sources: &[&Path]) -> Result<(), Failure> {
+        let output = self.output.display();
         if let Some(source) = sources.iter().find(|source| files::is_same(source, &self.output)) {
-            let source = source.display();
             return Err(Failure::usage(format_args!(
-                "the output would take the place of {source}"
+                "the output would take the place of {}: -o names another file",
+                source.display()
             )));
         }
-        files::check_free(&self.output, self.existing())
+        match self.output.symlink_metadata() {
+            Ok(there) if !there.is_file() && !there.is_symlink() => {
+                Err(Failure::usage(format_args!("{output} exists already, and is no file")))
+            }
+            Ok(_) if !self.force => {
+                let hint = "--force lets the new one take its place";
+                Err(Failure::usage(format_args!("{output} exists already: {hint}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes it.

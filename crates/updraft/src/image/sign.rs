@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use getrandom::SysRng;
 use serde::Serialize;
-use updraft_pack::{Compressed, Form, Format, KeyKind, SignError, Signed};
+use updraft_pack::{Compressed, Form, Format, SignError, Signed};
 
 use super::compress;
 use super::output::OutputArgs;
 use crate::failure::Failure;
-use crate::{files, key_file};
+use crate::key_file::{self, KeyName};
+use crate::{files, ui};
 
 /// Arguments of `updraft image sign`.
 #[derive(Debug, clap::Args)]
@@ -59,8 +60,7 @@ struct Made {
     signed: Signed,
     compressed: Option<Compressed>,
     format: Format,
-    key: KeyKind,
-    fingerprint: String,
+    key: KeyName,
 }
 
 fn make(args: &SignArgs) -> Result<Made, Failure> {
@@ -68,6 +68,13 @@ fn make(args: &SignArgs) -> Result<Made, Failure> {
     let key = key_file::private(&args.key)?;
     let public = key.public().map_err(|error| key_file::wrong(&args.key, &error))?;
     let mut payload = files::read(&args.file)?;
+    let refused = |error| match error {
+        SignError::NoFamily => {
+            let file = args.file.display();
+            Failure::usage(format_args!("{file}: {error}: --format says it"))
+        }
+        error => Failure::of_file(&args.file, error),
+    };
     let format = match args.format {
         Some(FormatArg::Esp8266) => Format::Esp8266,
         Some(FormatArg::ArduinoEsp32) => Format::ArduinoEsp32,
@@ -75,21 +82,15 @@ fn make(args: &SignArgs) -> Result<Made, Failure> {
     };
     let mut compressed = None;
     if args.compress {
-        let made = updraft_pack::compress(&payload).map_err(Failure::no)?;
+        let made = updraft_pack::compress(&payload);
+        let made = made.map_err(|error| Failure::of_file(&args.file, error))?;
         payload.clone_from(&made.bytes);
         compressed = Some(made);
     }
     let signed = updraft_pack::sign(&payload, &key, format, &mut SysRng).map_err(refused)?;
     args.output.write(&signed.bytes)?;
-    let fingerprint = key_file::fingerprint(&public);
-    Ok(Made { signed, compressed, format, key: key.kind(), fingerprint })
-}
-
-fn refused(error: SignError) -> Failure {
-    match error {
-        SignError::NoFamily => Failure::usage(format_args!("{error}: --format says it")),
-        error => Failure::no(error),
-    }
+    let key = KeyName::new(public.kind(), public.fingerprint());
+    Ok(Made { signed, compressed, format, key })
 }
 
 /// Names stay, fields are only added; what is not known is `null`.
@@ -98,20 +99,13 @@ struct Report<'a> {
     path: String,
     /// `esp8266` or `arduino-esp32`.
     format: &'static str,
-    key: Key<'a>,
+    key: &'a KeyName,
     /// Bytes before anything was done, if the file was compressed first.
     plain: Option<usize>,
     /// Bytes that are signed, and of the file that was made.
     payload: usize,
     size: usize,
     notes: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Key<'a> {
-    kind: String,
-    /// SHA-256 of the public key in DER.
-    fingerprint: &'a str,
 }
 
 fn print(args: &SignArgs, made: &Made, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -122,24 +116,22 @@ fn print(args: &SignArgs, made: &Made, out: &mut dyn Write) -> anyhow::Result<()
             Format::Esp8266 => "esp8266",
             Format::ArduinoEsp32 => "arduino-esp32",
         },
-        key: Key { kind: made.key.to_string(), fingerprint: &made.fingerprint },
+        key: &made.key,
         plain: zipped.map(|made| made.plain),
         payload: made.signed.payload,
         size: made.signed.bytes.len(),
         notes: made.signed.notes.iter().map(ToString::to_string).collect(),
     };
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &report)?;
-        writeln!(out)?;
-        return Ok(());
+        return ui::json(&report, out);
     }
     writeln!(out, "{}", report.path)?;
     let mut line = |name, value: &str| writeln!(out, "  {name:<14}{value}");
     if let Some(made) = &made.compressed {
         line("form", &compress::in_words(made))?;
     }
-    line("signature", &format!("{}, {}", made.format, made.key))?;
-    line("fingerprint", report.key.fingerprint)?;
+    line("signature", &format!("{}, {}", made.format, report.key.kind))?;
+    line("fingerprint", &report.key.fingerprint)?;
     line("size", &format!("{} bytes, {} of them signed", report.size, report.payload))?;
     report.notes.iter().try_for_each(|note| line("note", note))?;
     Ok(())

@@ -2,20 +2,20 @@
 //! and what they say is core's affair; here the file, the key and the options are read.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::anyhow;
+use updraft_core::signature::PublicKey;
 use updraft_core::verify::{Flash, Known, checks};
-use updraft_core::{Chip, Facts, Inflater, Sizes};
+use updraft_core::{Chip, Inflater};
 
-use self::key::KeyFile;
 use self::report::Report;
+use super::facts::{facts, of_running};
 use super::flash::FlashLayout;
-use super::info::facts;
-use crate::ui;
+use crate::failure::Failure;
+use crate::{files, key_file, ui};
 
-mod key;
 mod report;
 mod signature;
 
@@ -41,7 +41,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "LAYOUT", value_parser = FlashLayout::parse)]
     flash: Option<FlashLayout>,
     /// What the device reports as free for a sketch, in bytes.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     free_space: Option<u64>,
     /// The image that the device runs.
     #[arg(long, value_name = "FILE")]
@@ -55,7 +55,7 @@ pub(crate) struct VerifyArgs {
 pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let report = match verify(args) {
         Ok(report) => report,
-        Err(problem) => return Ok(ui::wrong_usage(&format_args!("{problem:#}"))),
+        Err(failure) => return Ok(failure.end()),
     };
     if args.json {
         report.write_json(out)?;
@@ -72,32 +72,29 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Exit
     Ok(ui::failed(&anyhow!("{path} would not be taken, or not start: {}", reasons.join("; "))))
 }
 
-/// An error is one of what was given: a file that cannot be read, a key that is none.
-fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
+/// A failure is one of what was given: a file that cannot be read, a key that is none.
+fn verify(args: &VerifyArgs) -> Result<Report, Failure> {
     let mut inflater = Box::new(Inflater::new());
-    let mut read = |path: &Path| {
-        facts(path, &mut inflater).with_context(|| format!("cannot read {}", path.display()))
-    };
-    let key_file = args.key.as_deref().map(KeyFile::read).transpose()?;
-    let key = key_file.as_ref().map(KeyFile::public).transpose()?;
-    let running = args.running.as_deref().map(&mut read).transpose()?;
-    if let (Some(Facts { kind, sizes: Sizes { sketch: None, .. }, .. }), Some(path)) =
-        (&running, &args.running)
-    {
-        bail!("{} is no image that runs: {kind}", path.display());
-    }
-    let of_running = running.as_ref().and_then(|facts| facts.chip);
-    if let (Some(chip), Some(running)) = (args.chip, of_running)
+    let key_file = args.key.as_deref().map(key_file::public).transpose()?;
+    let key = key_file.as_ref().map(|key| PublicKey::from_der(key.der())).transpose();
+    let key = key.map_err(Failure::usage)?;
+    let running =
+        args.running.as_deref().map(|path| of_running(path, &mut inflater)).transpose()?;
+    let running_chip = running.as_ref().and_then(|facts| facts.chip);
+    if let (Some(chip), Some(running)) = (args.chip, running_chip)
         && chip != running
     {
-        bail!("--chip says {chip}, --running is an image for the {running}");
+        return Err(Failure::usage(format_args!(
+            "--chip says {chip}, --running is an image for the {running}"
+        )));
     }
-    if let (Some(chip), Some(flash)) = (args.chip.or(of_running), &args.flash)
+    if let (Some(chip), Some(flash)) = (args.chip.or(running_chip), &args.flash)
         && chip.family() != flash.family()
     {
-        bail!("--flash {} is not for the {chip}", flash.name());
+        return Err(Failure::usage(format_args!("--flash {} is not for the {chip}", flash.name())));
     }
-    let facts = read(&args.file)?;
+    let unreadable = |error| files::unreadable(&args.file, &error);
+    let facts = facts(&args.file, &mut inflater).map_err(unreadable)?;
 
     let mut known = Known {
         chip: args.chip,
@@ -107,8 +104,7 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<Report> {
         ..Known::default()
     };
     let family = known.device_family(&facts);
-    let found = signature::check(&args.file, &facts, family, key.as_ref())
-        .with_context(|| format!("cannot read {}", args.file.display()))?;
+    let found = signature::check(&args.file, &facts, family, key.as_ref()).map_err(unreadable)?;
     known.block = found.block.map(|block| block.map(|(kind, _)| kind));
     known.key = found.key;
     known.hash = found.hash;
@@ -121,6 +117,10 @@ fn as_flash(layout: &FlashLayout) -> Flash<'_> {
         FlashLayout::Esp8266(layout) => Flash::Esp8266(*layout),
         FlashLayout::Esp32 { table, .. } => Flash::Esp32(table),
     }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a number of bytes, as 1044464 is".to_owned())
 }
 
 fn chip(name: &str) -> Result<Chip, String> {

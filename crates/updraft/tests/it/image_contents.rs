@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use updraft_core::{Chip, OtaEntry, OtaState};
-use updraft_pack::{Esp32Image, filler, merged_flash, partition_table};
+use updraft_pack::{DEFAULT_TABLE, Esp32Image, filler, merged_flash, partition_table, table_of};
 
 use crate::image_info::{Judge, updraft};
 use crate::images::{littlefs, littlefs_of, sketch};
@@ -38,6 +38,10 @@ fn the_parts_of_a_dump_are_listed_with_what_starts() {
 
     let parts = &facts("dump.bin", &flash[..0x29_0000])["parts"];
     assert_eq!(parts[5]["image"]["version"], "2.1.0");
+    assert_eq!(
+        (&parts[1]["holds"], &parts[7]["holds"]),
+        (&json!("partition_table"), &json!("missing"))
+    );
     assert_eq!((&parts[4]["starts"], &parts[5]["starts"]), (&json!(false), &json!(true)));
     assert_eq!((&parts[6]["holds"], &parts[6]["image"]), (&json!("missing"), &Value::Null));
 
@@ -128,6 +132,16 @@ fn a_partition_table_is_listed() {
             "encrypted": false, "read_only": false,
         })
     );
+    let mut records = DEFAULT_TABLE;
+    (records[0].flags, records[4].flags) = (1, 2);
+    let table = table_of(&records);
+    let text = sheet("partitions.bin", &table);
+    assert!(
+        text.contains("  data nvs, encrypted\n") && text.contains("  data spiffs, read-only\n")
+    );
+    let rows = &self::facts("partitions.bin", &table)["partition_table"]["partitions"];
+    assert_eq!((&rows[0]["encrypted"], &rows[0]["read_only"]), (&json!(true), &json!(false)));
+    assert_eq!((&rows[4]["encrypted"], &rows[4]["read_only"]), (&json!(false), &json!(true)));
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn an_update_of_an_esp32_goes_to_the_other_slot() {
 
     folder.file("other.bin", &Esp32Image::new(Chip::Esp32S3).build().unwrap());
     let plan = folder.plan(&["new.bin", "--flash", "default", "--running", "other.bin"]);
-    assert_eq!(problems(&plan), ["the image is for the esp32, the device is a esp32s3"]);
+    assert_eq!(problems(&plan), ["the image is for the esp32, the device is an esp32s3"]);
 }
 
 #[test]

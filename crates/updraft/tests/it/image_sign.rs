@@ -2,6 +2,7 @@
 //! gzip and we ourselves read, and what they refuse leaves every file as it was.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -201,24 +202,25 @@ fn what_no_device_would_take_is_refused() {
     let folder = Folder::new();
     folder.updraft("image sign door.bin --key key.pem -o signed.bin");
     let sign = |words: &str| format!("image sign {words} --key key.pem -o out.bin");
-    let cut = "no device would take it: the file ends before the image does";
+    let cut = "cut.bin: no device would take it: the file ends before the image does";
     folder.refused(&sign("cut.bin"), 1, cut);
     folder.refused("image compress cut.bin -o out.gz", 1, cut);
-    let signed = "the file is signed already: Arduino ESP8266, 256 bytes";
+    let signed = "signed.bin: the file is signed already: Arduino ESP8266, 256 bytes";
     folder.refused(&sign("signed.bin"), 1, signed);
-    let first = "the file is signed (Arduino ESP8266, 256 bytes): compress first, then sign";
+    let first =
+        "signed.bin: the file is signed (Arduino ESP8266, 256 bytes): compress first, then sign";
     folder.refused("image compress signed.bin -o out.gz", 1, first);
     folder.refused(
         &sign("gate.bin --format esp8266"),
         1,
-        "the image is for the esp32, which knows no Arduino ESP8266 signature",
+        "gate.bin: the image is for the esp32, which knows no Arduino ESP8266 signature",
     );
-    let inflates = "no device inflates this: ESP32 application, not an ESP8266 sketch";
+    let inflates = "gate.bin: no device inflates this: ESP32 application, not an ESP8266 sketch";
     folder.refused(&sign("gate.bin --compress"), 1, inflates);
     folder.refused("image compress gate.bin -o out.gz", 1, inflates);
-    let full = "a filesystem for an ESP32 cannot be signed: it fills its partition";
+    let full = "littlefs.bin: a filesystem for an ESP32 cannot be signed: it fills its partition";
     folder.refused(&sign("littlefs.bin --format arduino-esp32"), 1, full);
-    let family = "the file does not say which devices it is for: --format says it";
+    let family = "littlefs.bin: the file does not say which devices it is for: --format says it";
     folder.refused(&sign("littlefs.bin"), 2, family);
     folder.updraft(&sign("littlefs.bin --format esp8266"));
 }
@@ -228,22 +230,30 @@ fn nothing_is_overwritten_unless_asked_for() {
     let folder = Folder::new();
     folder.write("out.bin", "something");
     let sign = "image sign door.bin --key key.pem -o";
-    folder.refused(&format!("{sign} out.bin"), 2, "out.bin exists already");
-    folder.refused("image compress door.bin -o out.bin", 2, "out.bin exists already");
+    let exists = "out.bin exists already: --force lets the new one take its place";
+    folder.refused(&format!("{sign} out.bin"), 2, exists);
+    folder.refused("image compress door.bin -o out.bin", 2, exists);
     for place in ["door.bin", "key.pem"] {
-        let line = format!("the output would take the place of {place}");
+        let line = format!("the output would take the place of {place}: -o names another file");
         folder.refused(&format!("{sign} {place} --force"), 2, &line);
     }
     std::fs::hard_link(folder.path("door.bin"), folder.path("link.bin")).unwrap();
     folder.refused(
         "image compress door.bin -o link.bin --force",
         2,
-        "the output would take the place of door.bin",
+        "the output would take the place of door.bin: -o names another file",
     );
     folder.updraft(&format!("{sign} out.bin --force"));
     assert!(folder.read("out.bin").starts_with(&folder.read("door.bin")));
     // As any file that is made here, whatever the umask: open to others as far as others are.
     assert_eq!(folder.mode("out.bin"), folder.mode("door.bin"));
+    let socket = UnixListener::bind(folder.path("socket")).unwrap();
+    let device = folder.run(env!("CARGO_BIN_EXE_updraft"), &format!("{sign} socket --force"));
+    assert_eq!(device.status.code(), Some(2));
+    let line = "updraft: socket exists already, and is no file\n";
+    assert_eq!(String::from_utf8_lossy(&device.stderr), line);
+    drop(socket);
+    std::fs::remove_file(folder.path("socket")).unwrap();
     let missing = "cannot write no/out.bin: No such file or directory (os error 2)";
     folder.refused(&format!("{sign} no/out.bin"), 2, missing);
 }
@@ -280,14 +290,15 @@ fn keys_that_cannot_sign_are_named() {
         let words = format!("image sign door.bin --key {key} -o out.bin");
         folder.refused(&words, 2, &format!("{key}: {line}"));
     };
-    check("small.pem", "an RSA key of 1024 bits: 2048, 3072 and 4096 are possible, and P-256");
-    check("p384.pem", "a key on another curve than P-256, the only one possible beside RSA");
+    let small = "an RSA key of 1024 bits; 2048, 3072 and 4096 are supported";
+    check("small.pem", small);
+    check("p384.pem", "a key on the curve P-384; of curves P-256 is supported");
     check("public.pem", "this is a public key: signing takes the private one");
     let encrypted = "the private key is encrypted: `openssl pkey -in FILE -out PLAIN` takes the \
         passphrase off";
     check("secret.pem", encrypted);
     let none =
-        "no key in PEM: a private key is PKCS#8, PKCS#1 or SEC1, a public one PKCS#8 or PKCS#1";
+        "no key in PEM, the form whose first line is -----BEGIN PRIVATE (or PUBLIC) KEY-----";
     check("key.der", none);
     check("door.bin", none);
     folder.refused(
@@ -295,12 +306,5 @@ fn keys_that_cannot_sign_are_named() {
         2,
         "cannot read none.pem: No such file or directory (os error 2)",
     );
-    folder.refused(
-        "keys show small.pem",
-        2,
-        &format!(
-            "small.pem: {}",
-            "an RSA key of 1024 bits: 2048, 3072 and 4096 are possible, and P-256"
-        ),
-    );
+    folder.refused("keys show small.pem", 2, &format!("small.pem: {small}"));
 }

@@ -2,8 +2,8 @@
 
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
-use updraft_core::Chip;
-use updraft_pack::{Esp32Image, Esp8266Image, filler};
+use updraft_core::{Chip, FilesystemKind};
+use updraft_pack::{Esp32Image, Esp8266Image, filesystem, filler};
 
 /// An ESP8266 sketch of about 5 KiB; another one for each seed. Its flash mode is DIO, byte 2.
 pub(crate) fn sketch(seed: u64) -> Vec<u8> {
@@ -21,15 +21,8 @@ pub(crate) fn littlefs() -> Vec<u8> {
 }
 
 /// A `LittleFS` image of so many blocks of this size in bytes.
-pub(crate) fn littlefs_of(size: u32, count: u32) -> Vec<u8> {
-    let mut image = vec![0xFF; (size * count) as usize];
-    image[..8].copy_from_slice(&[2, 0, 0, 0, 0xF0, 0x0F, 0xFF, 0xF7]);
-    image[8..16].copy_from_slice(b"littlefs");
-    let words = [0x1800_20E0_u32, 0x0002_0001, size, count];
-    for (slot, word) in image[16..].chunks_exact_mut(4).zip(words) {
-        slot.copy_from_slice(&word.to_le_bytes());
-    }
-    image
+pub(crate) fn littlefs_of(size: usize, count: usize) -> Vec<u8> {
+    filesystem(FilesystemKind::LittleFs, size, count).unwrap()
 }
 
 /// What is nothing that anyone knows.
@@ -39,7 +32,8 @@ pub(crate) fn unknown(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// `content` as a gzip (RFC 1952).
+/// `content` as a gzip (RFC 1952), by another compressor than the builder's: that takes seconds for
+/// large files, and need not be right here.
 pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut file = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 2, 0xFF];
     file.extend(miniz_oxide::deflate::compress_to_vec(content, 6));

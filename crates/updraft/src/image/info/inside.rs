@@ -2,18 +2,20 @@
 
 use updraft_core::{AppKind, Facts, Kind, OtaData, OtaSector, Partition, PartitionTable, Verdict};
 
-use super::read::{Dump, Holds, Inside, Part};
+use super::read::{Holds, Inside, Part};
 use super::sheet::Line;
 
 /// The lines, names first.
 pub(super) fn lines(inside: &Inside) -> Vec<Line> {
     match inside {
         Inside::Nothing => Vec::new(),
-        Inside::Table(Ok(table)) => {
-            let width = widest(table.iter().map(|partition| &*partition.label));
-            named("partitions", table.iter().map(|partition| row(partition, width)))
-        }
-        Inside::Table(Err(fault)) => vec![("partitions", format!("bad: {fault}"))],
+        Inside::Table(table) => match table.as_ref() {
+            Ok(table) => {
+                let width = widest(table.iter().map(|partition| &*partition.label));
+                named("partitions", table.iter().map(|partition| row(partition, width)))
+            }
+            Err(fault) => vec![("partitions", format!("bad: {fault}"))],
+        },
         Inside::OtaData(data) => {
             let mut lines = named("sectors", data.sectors.iter().map(sector));
             lines.push(("starts", starts_of_two(data)));
@@ -30,33 +32,31 @@ fn holds(holds: &Holds) -> String {
         Holds::Erased => "empty".to_owned(),
         Holds::Image(facts) => image(facts),
         Holds::OtaData(data) => data.sectors.iter().map(sector).collect::<Vec<_>>().join("; "),
+        Holds::Table(table) => match table.as_ref() {
+            Ok(_) => "partition table".to_owned(),
+            Err(fault) => format!("bad: {fault}"),
+        },
         Holds::Data => "data".to_owned(),
     }
 }
 
-fn parts(dump: &Dump) -> Vec<Line> {
-    let width = widest(dump.parts.iter().map(|part| &*part.name));
+fn parts(parts: &[Part]) -> Vec<Line> {
+    let width = widest(parts.iter().map(|part| &*part.name));
     let line = |part: &Part| {
         let (name, offset, size) = (&part.name, part.offset, part.size);
         let starts = if part.starts { ", starts" } else { "" };
-        let what = match part.name.as_str() {
-            "partition table" => match &dump.table {
-                Some(Err(fault)) => format!("bad: {fault}"),
-                _ => "partition table".to_owned(),
-            },
-            _ => holds(&part.holds),
-        };
+        let what = holds(&part.holds);
         format!("{name:<width$}  {offset:#08x}  {size:>8} bytes  {what}{starts}")
     };
-    named("inside", dump.parts.iter().map(line))
+    named("inside", parts.iter().map(line))
 }
 
 /// A partition as a line of a table.
 fn row(partition: &Partition, width: usize) -> String {
-    let Partition { kind, label, offset, size, flags } = partition;
+    let Partition { kind, label, offset, size, .. } = partition;
     let (kind, label) = (kind.to_string(), &**label);
-    let encrypted = if flags & 1 == 0 { "" } else { ", encrypted" };
-    let fixed = if flags & 2 == 0 { "" } else { ", read-only" };
+    let encrypted = if partition.is_encrypted() { ", encrypted" } else { "" };
+    let fixed = if partition.is_read_only() { ", read-only" } else { "" };
     format!("{label:<width$}  {offset:#08x}  {size:>8} bytes  {kind}{encrypted}{fixed}")
 }
 

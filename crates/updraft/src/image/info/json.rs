@@ -11,6 +11,7 @@ use self::update::Installation;
 use super::hex;
 use super::plan::Plan;
 use super::read::Sheet;
+use crate::ui;
 
 mod inside;
 mod update;
@@ -23,9 +24,7 @@ pub(super) fn write<'a>(
     let sheets: Vec<_> = sheets.collect();
     let images: Vec<_> =
         sheets.iter().map(|(sheet, plan)| Image::new(sheet, plan.as_ref())).collect();
-    serde_json::to_writer_pretty(&mut *out, &images)?;
-    writeln!(out)?;
-    Ok(())
+    ui::json(&images, out)
 }
 
 /// One file.

@@ -5,12 +5,11 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use updraft_core::{
-    Esp8266Layout, Facts, Family, Inflater, Inspector, Kind, OtaData, PartitionFault,
-    PartitionKind, PartitionTable,
+    Esp8266Layout, Facts, Family, Inflater, Kind, OtaData, PartitionFault, PartitionKind,
+    PartitionTable,
 };
 
-/// Bytes read at once.
-const BLOCK: usize = 64 << 10;
+use crate::image::facts::{BLOCK, facts, inspect};
 
 /// One file that was read.
 pub(super) struct Sheet {
@@ -26,18 +25,10 @@ pub(super) struct Sheet {
 pub(super) enum Inside {
     /// Nothing of that kind.
     Nothing,
-    Table(Result<PartitionTable, PartitionFault>),
+    Table(Box<Result<PartitionTable, PartitionFault>>),
     OtaData(OtaData),
-    /// The parts of a merged dump.
-    Dump(Dump),
-}
-
-/// What a merged dump holds.
-pub(super) struct Dump {
-    /// Its parts, in the order of their places.
-    pub(super) parts: Vec<Part>,
-    /// Its partition table, or what is wrong with it.
-    pub(super) table: Option<Result<PartitionTable, PartitionFault>>,
+    /// The parts of a merged dump, in the order of their places.
+    Dump(Vec<Part>),
 }
 
 /// A part of a merged dump.
@@ -65,6 +56,8 @@ pub(super) enum Holds {
     /// An image, or a filesystem.
     Image(Box<Facts>),
     OtaData(OtaData),
+    /// The partition table, or what is wrong with it.
+    Table(Box<Result<PartitionTable, PartitionFault>>),
     /// Something that is not looked at, or not known.
     Data,
 }
@@ -77,7 +70,7 @@ impl Sheet {
         let inside = match facts.kind {
             // Of what is inside a gzip only the facts are known.
             _ if facts.gzip.is_some() => Inside::Nothing,
-            Kind::PartitionTable => Inside::Table(table(&mut file, 0)?),
+            Kind::PartitionTable => Inside::Table(table(&mut file, 0)?.into()),
             Kind::OtaData => otadata(&mut file, 0)?.map_or(Inside::Nothing, Inside::OtaData),
             Kind::MergedFlash => Inside::Dump(match facts.family() {
                 Some(Family::Esp8266) => esp8266(&mut file, &facts, inflater)?,
@@ -89,15 +82,8 @@ impl Sheet {
     }
 }
 
-/// The facts of the file at `path`.
-pub(in crate::image) fn facts(path: &Path, inflater: &mut Inflater) -> io::Result<Facts> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    inspect(&mut file, length, inflater)
-}
-
 /// The dump of an ESP8266: its sketch, and the filesystem of the first layout that has one there.
-fn esp8266(file: &mut File, facts: &Facts, inflater: &mut Inflater) -> io::Result<Dump> {
+fn esp8266(file: &mut File, facts: &Facts, inflater: &mut Inflater) -> io::Result<Vec<Part>> {
     let flash = facts.sizes.file;
     let mut parts = Vec::new();
     if let Some(size) = facts.places.sketch_end {
@@ -125,11 +111,11 @@ fn esp8266(file: &mut File, facts: &Facts, inflater: &mut Inflater) -> io::Resul
             break;
         }
     }
-    Ok(Dump { parts, table: None })
+    Ok(parts)
 }
 
 /// The dump of an ESP32: boot loader, partition table, and what each partition holds.
-fn esp32(file: &mut File, facts: &Facts, inflater: &mut Inflater) -> io::Result<Dump> {
+fn esp32(file: &mut File, facts: &Facts, inflater: &mut Inflater) -> io::Result<Vec<Part>> {
     let mut parts = Vec::new();
     let places = facts.places;
     let table_start = places.partition_table;
@@ -139,13 +125,12 @@ fn esp32(file: &mut File, facts: &Facts, inflater: &mut Inflater) -> io::Result<
         let holds = image(file, offset..end, inflater)?;
         parts.push(Part { name, kind: None, offset, size, holds, starts: false });
     }
-    let Some(offset) = table_start else { return Ok(Dump { parts, table: None }) };
+    let Some(offset) = table_start else { return Ok(parts) };
     let (name, size) = ("partition table".into(), PartitionTable::LENGTH as u64);
-    parts.push(Part { name, kind: None, offset, size, holds: Holds::Data, starts: false });
-    let table = match table(file, offset)? {
-        Ok(table) => table,
-        Err(fault) => return Ok(Dump { parts, table: Some(Err(fault)) }),
-    };
+    let table = table(file, offset)?;
+    let holds = Holds::Table(table.clone().into());
+    parts.push(Part { name, kind: None, offset, size, holds, starts: false });
+    let Ok(table) = table else { return Ok(parts) };
     let chosen = match table.otadata() {
         Some(partition) => otadata(file, partition.offset.into())?,
         None => None,
@@ -171,7 +156,7 @@ fn esp32(file: &mut File, facts: &Facts, inflater: &mut Inflater) -> io::Result<
         });
     }
     parts.sort_by_key(|part| part.offset);
-    Ok(Dump { parts, table: Some(Ok(table)) })
+    Ok(parts)
 }
 
 /// Whether what was found is what such a partition is for.
@@ -209,17 +194,6 @@ fn is_erased(from: &mut impl io::Read) -> io::Result<bool> {
             0 => return Ok(true),
             length if block[..length].iter().all(|&byte| byte == 0xFF) => {}
             _ => return Ok(false),
-        }
-    }
-}
-
-fn inspect(from: &mut impl io::Read, length: u64, inflater: &mut Inflater) -> io::Result<Facts> {
-    let mut inspector = Inspector::with_inflater(length, inflater);
-    let mut block = vec![0; BLOCK];
-    loop {
-        match from.read(&mut block)? {
-            0 => return Ok(inspector.finish()),
-            length => inspector.update(&block[..length]),
         }
     }
 }

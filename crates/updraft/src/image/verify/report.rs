@@ -9,12 +9,15 @@ use updraft_core::Facts;
 use updraft_core::signature::{Fingerprint, KeyKind, PublicKey};
 use updraft_core::verify::{Check, Missing, Outcome, Reason};
 
+use crate::key_file::KeyName;
+use crate::ui;
+
 /// What is said of one file.
 pub(super) struct Report {
     path: String,
     kind: String,
-    key: Option<Key>,
-    signer: Option<Key>,
+    key: Option<KeyName>,
+    signer: Option<KeyName>,
     checks: Vec<(Check, Outcome)>,
 }
 
@@ -26,18 +29,10 @@ struct Document<'a> {
     /// `passed`, or `failed` if one check is.
     verdict: &'static str,
     /// The key that was given.
-    key: Option<&'a Key>,
+    key: Option<&'a KeyName>,
     /// The key in the secure boot block that holds.
-    signer: Option<&'a Key>,
+    signer: Option<&'a KeyName>,
     checks: Vec<Line>,
-}
-
-#[derive(Serialize)]
-struct Key {
-    /// `RSA-3072`, `P-256`.
-    kind: String,
-    /// SHA-256 of the key in DER (`SubjectPublicKeyInfo`).
-    fingerprint: String,
 }
 
 #[derive(Serialize)]
@@ -63,8 +58,8 @@ impl Report {
         Self {
             path: path.display().to_string(),
             kind: format!("{}{wrapper}", facts.kind),
-            key: key.map(|key| Key::new(key.kind(), key.fingerprint())),
-            signer: signer.map(|(kind, fingerprint)| Key::new(kind, fingerprint)),
+            key: key.map(|key| KeyName::new(key.kind(), key.fingerprint())),
+            signer: signer.map(|(kind, fingerprint)| KeyName::new(kind, fingerprint)),
             checks,
         }
     }
@@ -81,7 +76,7 @@ impl Report {
         writeln!(out, "{}", self.path)?;
         writeln!(out, "  {}", self.kind)?;
         for (role, key) in [("signed by", &self.signer), ("key", &self.key)] {
-            if let Some(Key { kind, fingerprint }) = key {
+            if let Some(KeyName { kind, fingerprint }) = key {
                 writeln!(out, "  {role} {kind} {fingerprint}")?;
             }
         }
@@ -113,15 +108,7 @@ impl Report {
                 .map(|(check, outcome)| Line::new(*check, *outcome))
                 .collect(),
         };
-        serde_json::to_writer_pretty(&mut *out, &document)?;
-        writeln!(out)?;
-        Ok(())
-    }
-}
-
-impl Key {
-    fn new(kind: KeyKind, fingerprint: Fingerprint) -> Self {
-        Self { kind: kind.to_string(), fingerprint: fingerprint.to_string() }
+        ui::json(&document, out)
     }
 }
 

@@ -10,8 +10,7 @@ use updraft_core::signature::{
 };
 use updraft_core::{Facts, Family, Signature};
 
-/// Bytes read at once.
-const BLOCK: usize = 64 << 10;
+use crate::image::facts::BLOCK;
 
 /// What the signature of a file is worth.
 #[derive(Debug, Default)]

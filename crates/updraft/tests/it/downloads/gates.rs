@@ -67,7 +67,11 @@ fn the_wrong_family_chip_or_kind_is_held_back() {
             refused(ESP8266, lamp.clone(), "the image is for the esp32"),
             refused(ESP32, sketch.clone(), "the image is for the esp8266"),
             refused(ESP32, images::gzip(&sketch), "the image is for the esp8266"),
-            refused(runs_lamp, gate.clone(), "the image is for the esp32, the device is a esp32c3"),
+            refused(
+                runs_lamp,
+                gate.clone(),
+                "the image is for the esp32, the device is an esp32c3",
+            ),
             refused(esp8266("mode", "spiffs"), sketch, sketch_for_fs),
             refused(esp32("mode", "spiffs"), gate, sketch_for_fs),
             refused(ESP8266, images::littlefs(), fs_for_sketch),

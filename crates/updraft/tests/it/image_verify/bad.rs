@@ -135,7 +135,7 @@ fn devices(reasons: &mut Reasons) {
         reasons.check(name, file, options, kind, words);
     };
     check("family", &sketch(1), "--chip esp32", "chip", "the image is for the esp8266");
-    check("chip", &s3, "--chip esp32-c3", "chip", "the device is a esp32c3");
+    check("chip", &s3, "--chip esp32-c3", "chip", "the device is an esp32c3");
     check("free space", &large, "--free-space 491520", "room", "it needs 507904 bytes");
     check(
         "layout",

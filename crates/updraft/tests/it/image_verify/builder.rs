@@ -118,7 +118,7 @@ fn what_we_sign_holds_for_us_and_for_openssl() {
     let compressed = compress(&Esp8266Image::new().payload(&[7; 9000]).build().unwrap()).unwrap();
     for kind in ["rsa:2048", "rsa:3072", "rsa:4096", "prime256v1"] {
         let signing = key(&lab, "key", kind);
-        let length = signing.kind().signature_length();
+        let length = usize::from(signing.kind().signature_length());
         let is_rsa = kind.starts_with("rsa");
         for payload in [sketch(1), compressed.bytes.clone(), littlefs()] {
             let file = sign(&payload, &signing, Format::Esp8266, &mut SysRng).unwrap().bytes;

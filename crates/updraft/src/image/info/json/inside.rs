@@ -5,7 +5,7 @@ use updraft_core::{
     AppKind, OtaData, OtaSector, Partition, PartitionFault, PartitionKind, PartitionTable,
 };
 
-use crate::image::info::read::{Dump, Holds, Inside, Part};
+use crate::image::info::read::{Holds, Inside, Part};
 
 /// Fields of a file's object; `null` where it is no such file.
 #[derive(Default, Serialize)]
@@ -69,7 +69,8 @@ struct PartOfDump {
     offset: u64,
     /// Bytes set apart for it.
     size: u64,
-    /// `missing` (the dump ends before it), `empty`, `image`, `otadata` or `data`.
+    /// `missing` (the dump ends before it), `empty`, `image`, `otadata`, `partition_table` or
+    /// `data`.
     holds: &'static str,
     /// Whether the boot loader tries this application first.
     starts: bool,
@@ -102,8 +103,11 @@ impl Contents {
             Inside::OtaData(data) => {
                 Self { otadata: Some(OtaDataDump::new(data)), ..Self::default() }
             }
-            Inside::Dump(Dump { parts, table }) => Self {
-                partition_table: table.as_ref().map(Table::new),
+            Inside::Dump(parts) => Self {
+                partition_table: parts.iter().find_map(|part| match &part.holds {
+                    Holds::Table(table) => Some(Table::new(table)),
+                    _ => None,
+                }),
                 parts: Some(parts.iter().map(PartOfDump::new).collect()),
                 ..Self::default()
             },
@@ -118,8 +122,8 @@ impl Table {
             kind: partition.kind.to_string(),
             offset: partition.offset,
             size: partition.size,
-            encrypted: partition.flags & 1 != 0,
-            read_only: partition.flags & 2 != 0,
+            encrypted: partition.is_encrypted(),
+            read_only: partition.is_read_only(),
         };
         match table {
             Ok(table) => Self { fault: None, partitions: table.iter().map(row).collect() },
@@ -164,6 +168,7 @@ impl PartOfDump {
                 ("image", Some(image), None)
             }
             Holds::OtaData(data) => ("otadata", None, Some(OtaDataDump::new(data))),
+            Holds::Table(_) => ("partition_table", None, None),
             Holds::Data => ("data", None, None),
         };
         Self {

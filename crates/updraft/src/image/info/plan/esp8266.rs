@@ -7,26 +7,26 @@ use super::{Layout, Place, Plan, Step, Update, Use, sectors};
 pub(super) fn plan(update: Update<'_>, target: OtaTarget, layout: &Esp8266Layout) -> Layout {
     let filesystem = u64::from(layout.filesystem().start)..u64::from(layout.filesystem().end);
     let old = update.old_size(target, filesystem.start);
-    let free = filesystem.start.saturating_sub(sectors(old));
+    let free = layout.free_space(length(old));
     let device = gates::Device {
         family: Family::Esp8266,
         chip: None,
         asks_for: target,
-        free_space: Some(free),
+        free_space: Some(free.into()),
         sketch_size: Some(old),
         chip_size: Some(layout.flash().into()),
         filesystem_size: Some(filesystem.end - filesystem.start),
         flash_mode: None,
     };
     let steps = match target {
-        OtaTarget::Sketch => sketch(update, old, free, layout),
+        OtaTarget::Sketch => sketch(update, old, layout),
         OtaTarget::Filesystem => in_place(update, old, layout),
     };
     let (name, flash) = (layout.name().to_owned(), layout.flash().into());
     Layout { plan: Plan { layout: name, flash, steps, ..Plan::default() }, device }
 }
 
-fn sketch(update: Update<'_>, old: u64, free: u64, layout: &Esp8266Layout) -> Vec<Step> {
+fn sketch(update: Update<'_>, old: u64, layout: &Esp8266Layout) -> Vec<Step> {
     let before = update.first_title(old);
     let flash = layout.flash().into();
     let step = |title: &str, mut places: Vec<Place>| {
@@ -34,16 +34,18 @@ fn sketch(update: Update<'_>, old: u64, free: u64, layout: &Esp8266Layout) -> Ve
         Step::new(title, places, flash)
     };
     let (received, installed) = (update.new.sizes.file, update.installed_size());
-    let end = u64::from(layout.filesystem().start);
-    // Where the updater puts it; with too little room it reports an error instead.
-    let staged = end.saturating_sub(sectors(received))..end;
+    let end = layout.filesystem().start;
+    let staging = layout.stage(length(received), length(old));
+    // With too little room the updater reports an error; this is where it would be.
+    let start = staging.map_or_else(|no| end.saturating_sub(no.needs), |staging| staging.start);
+    let staged = u64::from(start)..u64::from(end);
     let old = Place::new(0..sectors(old), Use::Old, format!("the sketch that runs, {old} bytes"));
     let copy =
         |words: &str| Place::new(staged.clone(), Use::Staged, format!("{words}, {received} bytes"));
     let mut steps = vec![
         step(before, vec![old.clone()]),
         step(
-            if sectors(received) <= free {
+            if staging.is_ok() {
                 "the file was received and staged below the filesystem"
             } else {
                 "the file would have to be staged over the sketch that runs"
@@ -51,10 +53,10 @@ fn sketch(update: Update<'_>, old: u64, free: u64, layout: &Esp8266Layout) -> Ve
             vec![old, copy("the staged file")],
         ),
     ];
-    if sectors(received) <= free {
+    if let Ok(staging) = staging {
         let (title, name) = match update.new.gzip {
             None => ("after a restart eboot has copied it", "what it was copied from"),
-            Some(_) if sectors(installed) <= staged.start => {
+            Some(_) if staging.has_room_to_inflate(length(installed)) => {
                 ("after a restart eboot has inflated it", "what it is inflated from")
             }
             Some(_) => ("eboot inflates over what it has not read yet", "what it is inflated from"),
@@ -91,6 +93,11 @@ fn in_place(update: Update<'_>, old: u64, layout: &Esp8266Layout) -> Vec<Step> {
         Step::new(title, before, flash),
         Step::new("the file was received and written over the filesystem", after, flash),
     ]
+}
+
+/// As a flash counts: what is too long for any is as long as possible.
+fn length(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// What no update moves.
