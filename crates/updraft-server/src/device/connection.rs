@@ -25,7 +25,7 @@ use crate::device::alarm::Alarm;
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
-use crate::http::head::storage;
+use crate::http::head::all_fields;
 use crate::http::{Answer, BadHead, Body, Method, ParsedHead, RequestHead, Status};
 use crate::router::DeviceRoute;
 use crate::stop::Stop;
@@ -40,6 +40,8 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into());
+    /// Where a head is written, before it is known how long it becomes.
+    static HEAD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Serves a connection until it ends; `place` is dropped then.
@@ -252,7 +254,7 @@ impl Connection<'_> {
     /// stays where it is, for hyper to read.
     fn read(&self, bytes: &[u8]) -> (Option<Next>, usize) {
         let limit = self.app.bounds.head_size.as_usize();
-        match RequestHead::parse(bytes, &mut storage()) {
+        match RequestHead::parse(bytes) {
             ParsedHead::Partial if bytes.len() > limit => (Some(Next::Bad(BadHead::TooLarge)), 0),
             ParsedHead::Partial => (None, 0),
             ParsedHead::Bad(error) => (Some(Next::Bad(error)), 0),
@@ -266,7 +268,7 @@ impl Connection<'_> {
                     Ok(Sorted::Device(request)) => (Some(Next::Device(request)), length),
                     Err(error) => (Some(Next::Bad(error)), 0),
                 };
-                log::head(&head, self.peer);
+                log::head(head.target, all_fields(&bytes[..length]), self.peer);
                 next
             }
         }
@@ -368,10 +370,12 @@ impl Connection<'_> {
 
 /// The bytes of an answer's head. Its fields are in there then, and let go of.
 fn head(answer: &mut Answer, keep_alive: bool, now: Timestamp) -> Bytes {
-    let mut head = Vec::with_capacity(256);
-    app::date(now, |date| answer.write_head(&mut head, keep_alive, date));
-    answer.fields = Vec::new();
-    head.into()
+    HEAD.with_borrow_mut(|head| {
+        head.clear();
+        app::date(now, |date| answer.write_head(head, keep_alive, date));
+        answer.fields = Vec::new();
+        Bytes::copy_from_slice(head)
+    })
 }
 
 /// Answers a request on a thread that may wait for the disk.
