@@ -32,6 +32,10 @@ impl CatalogPath {
 
     /// Reads the path of a download's request target, percent-encoded or not.
     pub(crate) fn from_target(path: &str) -> Result<Self, BadPath> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        if is_clean(path) {
+            return Ok(Self(path.to_owned()));
+        }
         Self::from_bytes(&percent_decode(path))
     }
 
@@ -93,6 +97,19 @@ impl CatalogPath {
     }
 }
 
+/// Whether a text is a path already as it is kept, and of none but the usual characters. Most are; all
+/// others have to be looked at closely.
+fn is_clean(path: &str) -> bool {
+    let mut before = b'/';
+    let is_usual = |byte: u8| {
+        let starts = std::mem::replace(&mut before, byte) == b'/';
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_')
+            || (matches!(byte, b'.' | b'/') && !starts)
+    };
+    path.len() <= MAX_LENGTH && path.bytes().all(is_usual) && before != b'/'
+}
+
 impl fmt::Display for CatalogPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -142,6 +159,14 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_clean_path_is_kept_as_it_is(text in "[a-b./%\\\\é-]{0,8}") {
+            if is_clean(&text) {
+                let kept = CatalogPath::from_bytes(text.as_bytes()).unwrap();
+                proptest::prop_assert_eq!(kept.as_str(), text);
+            }
+        }
+
         #[test]
         fn what_is_accepted_stays_inside(text: String) {
             if let Ok(path) = CatalogPath::from_target(&text) {
