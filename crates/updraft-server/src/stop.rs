@@ -33,6 +33,7 @@ impl Stop {
 
     /// Whether the server is to stop.
     pub(crate) fn is_requested(&self) -> bool {
-        *self.0.borrow()
+        // Nothing was sent but that; an error means that the stopper is gone.
+        !matches!(self.0.has_changed(), Ok(false))
     }
 }
