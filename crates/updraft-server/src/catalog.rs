@@ -30,7 +30,7 @@ use crate::check_in::CheckIn;
 use crate::clock::Clock;
 use crate::config::CatalogConfig;
 use crate::decide::Running;
-use crate::digest::{Md5, Sha256};
+use crate::digest::ByDigest;
 
 pub(crate) use folder::Stamp;
 pub(crate) use path::{BadPath, CatalogPath};
@@ -61,8 +61,8 @@ struct Index {
     lists: HashMap<CatalogPath, Arc<Listing>>,
     /// What was seen of files that are perhaps still being written.
     settling: HashMap<CatalogPath, Settling>,
-    by_md5: HashMap<Md5, Arc<Entry>>,
-    by_sha256: HashMap<Sha256, Arc<Entry>>,
+    by_md5: ByDigest<16, Arc<Entry>>,
+    by_sha256: ByDigest<32, Arc<Entry>>,
 }
 
 /// One complete, inspected file.
