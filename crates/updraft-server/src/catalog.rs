@@ -11,7 +11,7 @@ pub(crate) mod list;
 pub(crate) mod path;
 pub(crate) mod watch;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read as _;
@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
+use rustc_hash::FxHashMap;
 use updraft_core::{Inflater, Inspector};
 
 use crate::catalog::folder::{Folder, Unserved};
@@ -52,15 +53,19 @@ pub(crate) struct Catalog {
     unsaved: AtomicBool,
 }
 
+/// What is known by a path. Only the names of what is really there get in, so they need no hasher that
+/// withstands chosen keys.
+type ByPath<V> = FxHashMap<CatalogPath, V>;
+
 #[derive(Default)]
 struct Index {
-    files: HashMap<CatalogPath, Arc<Entry>>,
+    files: ByPath<Arc<Entry>>,
     /// The same by the names that links give them, as far as there is room: links can give one file
     /// any number of names.
-    aliases: HashMap<CatalogPath, Arc<Entry>>,
-    lists: HashMap<CatalogPath, Arc<Listing>>,
+    aliases: ByPath<Arc<Entry>>,
+    lists: ByPath<Arc<Listing>>,
     /// What was seen of files that are perhaps still being written.
-    settling: HashMap<CatalogPath, Settling>,
+    settling: ByPath<Settling>,
     by_md5: ByDigest<16, Arc<Entry>>,
     by_sha256: ByDigest<32, Arc<Entry>>,
 }
@@ -171,12 +176,12 @@ impl Catalog {
         now: Timestamp,
         effort: Effort,
     ) -> Found<Arc<Entry>> {
+        let known = match self.read_index().get(path) {
+            Some(entry) if self.was_just_seen(&entry, now) => return Found::Known(entry),
+            known => known,
+        };
         if !self.rules.serves(path.name()) {
             return Found::Absent(Absent::NeverServed);
-        }
-        let known = self.read_index().get(path);
-        if let Some(entry) = known.as_ref().filter(|entry| self.was_just_seen(entry, now)) {
-            return Found::Known(Arc::clone(entry));
         }
         let location = known.as_ref().map_or_else(
             || self.folder.location(path).into(),

@@ -105,12 +105,12 @@ fn digest<const N: usize>(field: Option<&[u8]>) -> Option<Digest<N>> {
     Digest::from_hex(field?).ok()
 }
 
-/// A decimal number without a sign.
+/// A decimal number without a sign, of fewer digits than could be too many.
 fn number(field: Option<&[u8]>) -> Option<u64> {
-    let digits = field.filter(|digits| !digits.is_empty())?;
-    digits.iter().try_fold(0_u64, |number, digit| {
+    let digits = field.filter(|digits| (1..20).contains(&digits.len()))?;
+    digits.iter().try_fold(0, |number, digit| {
         let digit = digit.wrapping_sub(b'0');
-        number.checked_mul(10)?.checked_add(u64::from(digit)).filter(|_| digit < 10)
+        (digit < 10).then(|| number * 10 + u64::from(digit))
     })
 }
 

@@ -51,7 +51,8 @@ pub(super) enum Meaning {
 
 impl<'b> Fields<'b> {
     /// Takes in one more field of the head.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call for each field costs a tenth of all its work")]
+    #[inline(always)]
     pub(super) fn take(&mut self, name: &[u8], value: &'b [u8]) -> Meaning {
         let value = trimmed(value);
         if let [b'x' | b'X', ..] = name {
@@ -111,7 +112,8 @@ impl<'b> Fields<'b> {
 }
 
 impl<'b> Identity<'b> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
     fn take(&mut self, name: &[u8], value: &'b [u8]) -> Meaning {
         let slot = match (name.len(), last(name)) {
             (4, b'e') if is(name, b"mode") => &mut self.mode,
