@@ -169,6 +169,13 @@ impl Catalog {
         self.clock.zone()
     }
 
+    /// The file that a target's path names, if that path is clean and the file was looked at a moment
+    /// ago: so most requests find theirs, and nothing is allocated for it.
+    pub(crate) fn just_seen(&self, path: &str, now: Timestamp) -> Option<Arc<Entry>> {
+        let entry = self.read_index().get(path::clean(path)?)?;
+        self.was_just_seen(&entry, now).then_some(entry)
+    }
+
     /// The complete file of that name, as it is `now`.
     pub(crate) fn file(
         &self,
@@ -176,7 +183,7 @@ impl Catalog {
         now: Timestamp,
         effort: Effort,
     ) -> Found<Arc<Entry>> {
-        let known = match self.read_index().get(path) {
+        let known = match self.read_index().get(path.as_str()) {
             Some(entry) if self.was_just_seen(&entry, now) => return Found::Known(entry),
             known => known,
         };
@@ -349,7 +356,7 @@ impl Catalog {
             index.settling.insert(path.clone(), seen);
             // Its size and date are in the list of its folder.
             index.lists.remove(&path.parent());
-            if let Some(entry) = index.get(path) {
+            if let Some(entry) = index.get(path.as_str()) {
                 entry.seen.store(i64::MIN, Ordering::Relaxed);
             }
         }
@@ -408,7 +415,7 @@ impl Locks {
 }
 
 impl Index {
-    fn get(&self, path: &CatalogPath) -> Option<Arc<Entry>> {
+    fn get(&self, path: &str) -> Option<Arc<Entry>> {
         self.files.get(path).or_else(|| self.aliases.get(path)).cloned()
     }
 }

@@ -1,5 +1,6 @@
 //! Paths inside the catalog: decoded once, checked once, never joined raw.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use crate::http::target::percent_decode;
@@ -32,10 +33,6 @@ impl CatalogPath {
 
     /// Reads the path of a download's request target, percent-encoded or not.
     pub(crate) fn from_target(path: &str) -> Result<Self, BadPath> {
-        let path = path.strip_prefix('/').unwrap_or(path);
-        if is_clean(path) {
-            return Ok(Self(path.to_owned()));
-        }
         Self::from_bytes(&percent_decode(path))
     }
 
@@ -97,17 +94,27 @@ impl CatalogPath {
     }
 }
 
-/// Whether a text is a path already as it is kept, and of none but the usual characters. Most are; all
-/// others have to be looked at closely.
-fn is_clean(path: &str) -> bool {
-    let mut before = b'/';
-    let is_usual = |byte: u8| {
-        let starts = std::mem::replace(&mut before, byte) == b'/';
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_')
-            || (matches!(byte, b'.' | b'/') && !starts)
+/// The text of a request target's path as a [`CatalogPath`] holds it, if it is of none but the usual
+/// characters and spelt that way already. Most are; all others have to be looked at closely.
+pub(super) fn clean(path: &str) -> Option<&str> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let mut starts = true;
+    let is_usual = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {
+            starts = false;
+            true
+        }
+        b'.' => !starts,
+        b'/' => !std::mem::replace(&mut starts, true),
+        _ => false,
     };
-    path.len() <= MAX_LENGTH && path.bytes().all(is_usual) && before != b'/'
+    (path.len() <= MAX_LENGTH && path.bytes().all(is_usual) && !starts).then_some(path)
+}
+
+impl Borrow<str> for CatalogPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for CatalogPath {
@@ -151,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn usual_paths_are_clean() {
+        for (target, path) in
+            [("/door.bin", Some("door.bin")), ("fw/a-1.2.bin", Some("fw/a-1.2.bin"))]
+        {
+            assert_eq!(clean(target), path, "{target}");
+        }
+        for target in ["/", "", "//a", "a//b", "a/", "./a", "a/.b", "..", "%41", "a b", "a\\b"] {
+            assert_eq!(clean(target), None, "{target}");
+        }
+    }
+
+    #[test]
     fn families_of_paths() {
         let file = CatalogPath::from_target("a/b.bin").unwrap();
         assert_eq!((file.name(), file.parent().as_str()), ("b.bin", "a"));
@@ -160,10 +179,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_clean_path_is_kept_as_it_is(text in "[a-b./%\\\\é-]{0,8}") {
-            if is_clean(&text) {
-                let kept = CatalogPath::from_bytes(text.as_bytes()).unwrap();
-                proptest::prop_assert_eq!(kept.as_str(), text);
+        fn a_clean_path_is_kept_as_it_is(text in "[ab./%\\\\é-]{0,8}") {
+            if let Some(clean) = clean(&text) {
+                let path = CatalogPath::from_target(&text).unwrap();
+                proptest::prop_assert_eq!(path.as_str(), clean);
             }
         }
 
