@@ -66,8 +66,7 @@ pub(crate) fn serve<S: Stream, P: Send>(
             let keep_alive = match next {
                 Next::Device(request) => {
                     let keep_alive = request.framing.keep_alive && !stop.is_requested();
-                    let alarm = &mut waiting.alarm;
-                    connection.answer(&mut stream, request, keep_alive, alarm).await
+                    connection.answer(&mut stream, request, keep_alive, &mut waiting).await
                 }
                 Next::Bad(error) => {
                     let alarm = &mut waiting.alarm;
@@ -95,7 +94,7 @@ pub(crate) fn serve<S: Stream, P: Send>(
 /// What ends the waiting for a request: time, or the server's end.
 struct Waiting {
     alarm: Alarm,
-    /// Hears of the server's end; there from the first wait on.
+    /// Hears of the server's end; there from the first wait on, but not during a download.
     stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     state: State,
 }
@@ -280,7 +279,7 @@ impl Connection<'_> {
         stream: &mut S,
         request: Arc<DeviceRequest>,
         keep_alive: bool,
-        alarm: &mut Alarm,
+        waiting: &mut Waiting,
     ) -> bool {
         let started = Instant::now();
         let now = self.app.now();
@@ -295,6 +294,12 @@ impl Connection<'_> {
             start: self.sent + head.len() as u64,
             length: if head_only { 0 } else { reply.answer.body.len() },
         };
+        let is_image = matches!(reply.answer.body, Body::Image(_));
+        if is_image {
+            // It may take long, and there may be thousands of them.
+            waiting.stopped = None;
+        }
+        let alarm = &mut waiting.alarm;
         let sent = {
             let body = if head_only { &Body::Empty } else { &reply.answer.body };
             let then = if keep_alive { Then::GoOn } else { Then::Close };
@@ -303,7 +308,6 @@ impl Connection<'_> {
         };
         // From here on the image is the kernel's: its memory and the device's place are free.
         let limits = &self.app.delivery;
-        let is_image = matches!(reply.answer.body, Body::Image(_));
         reply.answer.body = Body::Empty;
         match sent {
             _ if !is_image => {

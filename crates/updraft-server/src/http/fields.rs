@@ -139,7 +139,7 @@ impl<'b> Identity<'b> {
 /// A value without blanks around it; most have none.
 fn trimmed(value: &[u8]) -> &[u8] {
     match value {
-        [b'!'..=b'~', .., b'!'..=b'~'] => value,
+        [first, .., last] if *first > b' ' && *last > b' ' => value,
         _ => value.trim_ascii(),
     }
 }
