@@ -11,7 +11,7 @@ pub(crate) mod list;
 pub(crate) mod path;
 pub(crate) mod watch;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read as _;
@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
+use rustc_hash::FxHashMap;
 use updraft_core::{Inflater, Inspector};
 
 use crate::catalog::folder::{Folder, Unserved};
@@ -30,7 +31,7 @@ use crate::check_in::CheckIn;
 use crate::clock::Clock;
 use crate::config::CatalogConfig;
 use crate::decide::Running;
-use crate::digest::{Md5, Sha256};
+use crate::digest::ByDigest;
 
 pub(crate) use folder::Stamp;
 pub(crate) use path::{BadPath, CatalogPath};
@@ -52,17 +53,21 @@ pub(crate) struct Catalog {
     unsaved: AtomicBool,
 }
 
+/// What is known by a path. Only the names of what is really there get in, so they need no hasher that
+/// withstands chosen keys.
+type ByPath<V> = FxHashMap<CatalogPath, V>;
+
 #[derive(Default)]
 struct Index {
-    files: HashMap<CatalogPath, Arc<Entry>>,
+    files: ByPath<Arc<Entry>>,
     /// The same by the names that links give them, as far as there is room: links can give one file
     /// any number of names.
-    aliases: HashMap<CatalogPath, Arc<Entry>>,
-    lists: HashMap<CatalogPath, Arc<Listing>>,
+    aliases: ByPath<Arc<Entry>>,
+    lists: ByPath<Arc<Listing>>,
     /// What was seen of files that are perhaps still being written.
-    settling: HashMap<CatalogPath, Settling>,
-    by_md5: HashMap<Md5, Arc<Entry>>,
-    by_sha256: HashMap<Sha256, Arc<Entry>>,
+    settling: ByPath<Settling>,
+    by_md5: ByDigest<16, Arc<Entry>>,
+    by_sha256: ByDigest<32, Arc<Entry>>,
 }
 
 /// One complete, inspected file.
@@ -164,6 +169,13 @@ impl Catalog {
         self.clock.zone()
     }
 
+    /// The file that a target's path names, if that path is clean and the file was looked at a moment
+    /// ago: so most requests find theirs, and nothing is allocated for it.
+    pub(crate) fn just_seen(&self, path: &str, now: Timestamp) -> Option<Arc<Entry>> {
+        let entry = self.read_index().get(path::clean(path)?)?;
+        self.was_just_seen(&entry, now).then_some(entry)
+    }
+
     /// The complete file of that name, as it is `now`.
     pub(crate) fn file(
         &self,
@@ -171,12 +183,12 @@ impl Catalog {
         now: Timestamp,
         effort: Effort,
     ) -> Found<Arc<Entry>> {
+        let known = match self.read_index().get(path.as_str()) {
+            Some(entry) if self.was_just_seen(&entry, now) => return Found::Known(entry),
+            known => known,
+        };
         if !self.rules.serves(path.name()) {
             return Found::Absent(Absent::NeverServed);
-        }
-        let known = self.read_index().get(path);
-        if let Some(entry) = known.as_ref().filter(|entry| self.was_just_seen(entry, now)) {
-            return Found::Known(Arc::clone(entry));
         }
         let location = known.as_ref().map_or_else(
             || self.folder.location(path).into(),
@@ -344,7 +356,7 @@ impl Catalog {
             index.settling.insert(path.clone(), seen);
             // Its size and date are in the list of its folder.
             index.lists.remove(&path.parent());
-            if let Some(entry) = index.get(path) {
+            if let Some(entry) = index.get(path.as_str()) {
                 entry.seen.store(i64::MIN, Ordering::Relaxed);
             }
         }
@@ -403,7 +415,7 @@ impl Locks {
 }
 
 impl Index {
-    fn get(&self, path: &CatalogPath) -> Option<Arc<Entry>> {
+    fn get(&self, path: &str) -> Option<Arc<Entry>> {
         self.files.get(path).or_else(|| self.aliases.get(path)).cloned()
     }
 }

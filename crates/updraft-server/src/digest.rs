@@ -1,6 +1,8 @@
 //! Digests as they travel: hex in any case coming in, lower-case hex going out.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::str::FromStr;
 
 use serde::de::Error as _;
@@ -12,8 +14,16 @@ pub(crate) type Md5 = Digest<16>;
 pub(crate) type Sha256 = Digest<32>;
 
 /// A digest of `N` bytes. Prints and serialises as lower-case hex.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Digest<const N: usize>(pub [u8; N]);
+
+/// What is known of things by their digest.
+pub(crate) type ByDigest<const N: usize, V> = HashMap<Digest<N>, V, BuildHasherDefault<Prefix>>;
+
+/// Hashes a digest to its first eight bytes: they are as good as random already. Nobody can fill a map
+/// with digests that begin alike but who can put files into the catalog, and at great cost.
+#[derive(Debug, Default)]
+pub(crate) struct Prefix(u64);
 
 /// A text that is not `2 * N` hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +62,22 @@ const VALUES: [u8; 256] = {
     }
     values
 };
+
+impl<const N: usize> Hash for Digest<N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+impl Hasher for Prefix {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(0, |prefix| u64::from_le_bytes(*prefix));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl<const N: usize> fmt::Display for Digest<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -27,9 +27,7 @@ pub use server::{StartError, run};
 pub fn read_request(bytes: &[u8]) {
     use http::{ParsedHead, RequestHead};
 
-    if let ParsedHead::Complete(head, length) =
-        RequestHead::parse(bytes, &mut http::head::storage())
-    {
+    if let ParsedHead::Complete(head, length) = RequestHead::parse(bytes) {
         assert!(length <= bytes.len(), "a head takes no more bytes than there are");
         if let Ok(device::request::Sorted::Device(request)) =
             device::request::sort(&head, std::net::Ipv4Addr::LOCALHOST.into())

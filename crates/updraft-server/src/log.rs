@@ -12,7 +12,7 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::deliver::Outcome;
 use crate::device::request::DeviceRequest;
 use crate::device::respond::{Reply, Weight};
-use crate::http::{BadHead, RequestHead};
+use crate::http::BadHead;
 
 /// Starts logging to standard error. Once in a process; later calls change nothing.
 pub fn start(config: LogConfig) {
@@ -111,13 +111,17 @@ pub(crate) fn refused(peer: SocketAddr, status: u16, error: BadHead) {
 }
 
 /// With `debug`, writes the header fields of a request, credentials left out.
-pub(crate) fn head(head: &RequestHead<'_, '_>, peer: SocketAddr) {
+pub(crate) fn head<'b>(
+    target: &str,
+    fields: impl Iterator<Item = (&'b [u8], &'b [u8])>,
+    peer: SocketAddr,
+) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    let fields: Vec<String> = head
-        .fields()
+    let fields: Vec<String> = fields
         .map(|(name, value)| {
+            let name = String::from_utf8_lossy(name);
             // A referrer is a URL with its query.
             let secret = ["authorization", "cookie", "proxy-authorization", "referer", "x-api-key"]
                 .iter()
@@ -126,6 +130,6 @@ pub(crate) fn head(head: &RequestHead<'_, '_>, peer: SocketAddr) {
             format!("{name}: {}", value.escape_debug())
         })
         .collect();
-    let path = head.target.split('?').next().unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default();
     tracing::debug!(%peer, head = fields.join("; "), "request head of {}", path.escape_debug());
 }

@@ -25,7 +25,6 @@ use crate::deliver::Outcome;
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::respond;
 use crate::device::stream::Stream;
-use crate::http::head::Header;
 use crate::http::{Answer, Body as AnswerBody, Method, RequestHead, Status, Version};
 use crate::people::patience::Patience;
 use crate::people::rewind::Rewind;
@@ -85,14 +84,13 @@ async fn answer(
     let started = Instant::now();
     let sorted = {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let fields: Vec<_> = request
-            .headers()
-            .iter()
-            .map(|(name, value)| Header { name: name.as_str(), value: value.as_bytes() })
-            .collect();
+        let fields = || {
+            let all = request.headers().iter();
+            all.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+        };
+        log::head(target, fields(), peer);
         let method = Method::of(request.method().as_str());
-        let head = RequestHead::new(method, target, Version::Http11, &fields);
-        log::head(&head, peer);
+        let head = RequestHead::new(method, target, Version::Http11, fields());
         sort(&head, peer.ip())
     };
     match sorted {

@@ -1,5 +1,6 @@
 //! Paths inside the catalog: decoded once, checked once, never joined raw.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use crate::http::target::percent_decode;
@@ -93,6 +94,29 @@ impl CatalogPath {
     }
 }
 
+/// The text of a request target's path as a [`CatalogPath`] holds it, if it is of none but the usual
+/// characters and spelt that way already. Most are; all others have to be looked at closely.
+pub(super) fn clean(path: &str) -> Option<&str> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let mut starts = true;
+    let is_usual = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {
+            starts = false;
+            true
+        }
+        b'.' => !starts,
+        b'/' => !std::mem::replace(&mut starts, true),
+        _ => false,
+    };
+    (path.len() <= MAX_LENGTH && path.bytes().all(is_usual) && !starts).then_some(path)
+}
+
+impl Borrow<str> for CatalogPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for CatalogPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -134,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn usual_paths_are_clean() {
+        for (target, path) in
+            [("/door.bin", Some("door.bin")), ("fw/a-1.2.bin", Some("fw/a-1.2.bin"))]
+        {
+            assert_eq!(clean(target), path, "{target}");
+        }
+        for target in ["/", "", "//a", "a//b", "a/", "./a", "a/.b", "..", "%41", "a b", "a\\b"] {
+            assert_eq!(clean(target), None, "{target}");
+        }
+    }
+
+    #[test]
     fn families_of_paths() {
         let file = CatalogPath::from_target("a/b.bin").unwrap();
         assert_eq!((file.name(), file.parent().as_str()), ("b.bin", "a"));
@@ -142,6 +178,14 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_clean_path_is_kept_as_it_is(text in "[ab./%\\\\é-]{0,8}") {
+            if let Some(clean) = clean(&text) {
+                let path = CatalogPath::from_target(&text).unwrap();
+                proptest::prop_assert_eq!(path.as_str(), clean);
+            }
+        }
+
         #[test]
         fn what_is_accepted_stays_inside(text: String) {
             if let Ok(path) = CatalogPath::from_target(&text) {

@@ -25,7 +25,7 @@ use crate::device::alarm::Alarm;
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
-use crate::http::head::storage;
+use crate::http::head::all_fields;
 use crate::http::{Answer, BadHead, Body, Method, ParsedHead, RequestHead, Status};
 use crate::router::DeviceRoute;
 use crate::stop::Stop;
@@ -40,6 +40,8 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into());
+    /// Where a head is written, before it is known how long it becomes.
+    static HEAD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Serves a connection until it ends; `place` is dropped then.
@@ -64,8 +66,7 @@ pub(crate) fn serve<S: Stream, P: Send>(
             let keep_alive = match next {
                 Next::Device(request) => {
                     let keep_alive = request.framing.keep_alive && !stop.is_requested();
-                    let alarm = &mut waiting.alarm;
-                    connection.answer(&mut stream, request, keep_alive, alarm).await
+                    connection.answer(&mut stream, request, keep_alive, &mut waiting).await
                 }
                 Next::Bad(error) => {
                     let alarm = &mut waiting.alarm;
@@ -93,7 +94,7 @@ pub(crate) fn serve<S: Stream, P: Send>(
 /// What ends the waiting for a request: time, or the server's end.
 struct Waiting {
     alarm: Alarm,
-    /// Hears of the server's end; there from the first wait on.
+    /// Hears of the server's end; there from the first wait on, but not during a download.
     stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     state: State,
 }
@@ -252,7 +253,7 @@ impl Connection<'_> {
     /// stays where it is, for hyper to read.
     fn read(&self, bytes: &[u8]) -> (Option<Next>, usize) {
         let limit = self.app.bounds.head_size.as_usize();
-        match RequestHead::parse(bytes, &mut storage()) {
+        match RequestHead::parse(bytes) {
             ParsedHead::Partial if bytes.len() > limit => (Some(Next::Bad(BadHead::TooLarge)), 0),
             ParsedHead::Partial => (None, 0),
             ParsedHead::Bad(error) => (Some(Next::Bad(error)), 0),
@@ -266,7 +267,7 @@ impl Connection<'_> {
                     Ok(Sorted::Device(request)) => (Some(Next::Device(request)), length),
                     Err(error) => (Some(Next::Bad(error)), 0),
                 };
-                log::head(&head, self.peer);
+                log::head(head.target, all_fields(&bytes[..length]), self.peer);
                 next
             }
         }
@@ -278,7 +279,7 @@ impl Connection<'_> {
         stream: &mut S,
         request: Arc<DeviceRequest>,
         keep_alive: bool,
-        alarm: &mut Alarm,
+        waiting: &mut Waiting,
     ) -> bool {
         let started = Instant::now();
         let now = self.app.now();
@@ -293,6 +294,12 @@ impl Connection<'_> {
             start: self.sent + head.len() as u64,
             length: if head_only { 0 } else { reply.answer.body.len() },
         };
+        let is_image = matches!(reply.answer.body, Body::Image(_));
+        if is_image {
+            // It may take long, and there may be thousands of them.
+            waiting.stopped = None;
+        }
+        let alarm = &mut waiting.alarm;
         let sent = {
             let body = if head_only { &Body::Empty } else { &reply.answer.body };
             let then = if keep_alive { Then::GoOn } else { Then::Close };
@@ -301,7 +308,6 @@ impl Connection<'_> {
         };
         // From here on the image is the kernel's: its memory and the device's place are free.
         let limits = &self.app.delivery;
-        let is_image = matches!(reply.answer.body, Body::Image(_));
         reply.answer.body = Body::Empty;
         match sent {
             _ if !is_image => {
@@ -368,10 +374,12 @@ impl Connection<'_> {
 
 /// The bytes of an answer's head. Its fields are in there then, and let go of.
 fn head(answer: &mut Answer, keep_alive: bool, now: Timestamp) -> Bytes {
-    let mut head = Vec::with_capacity(256);
-    app::date(now, |date| answer.write_head(&mut head, keep_alive, date));
-    answer.fields = Vec::new();
-    head.into()
+    HEAD.with_borrow_mut(|head| {
+        head.clear();
+        app::date(now, |date| answer.write_head(head, keep_alive, date));
+        answer.fields = Vec::new();
+        Bytes::copy_from_slice(head)
+    })
 }
 
 /// Answers a request on a thread that may wait for the disk.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::dialect::arduino::{self, Client};
 use crate::http::answer::Framing;
-use crate::http::{BadHead, Known, RequestHead, Target};
+use crate::http::{BadHead, Fields, RequestHead, Target};
 use crate::router::{DeviceRoute, Plane, plane};
 
 /// A request that the device plane answers.
@@ -40,13 +40,13 @@ impl DeviceRequest {
     }
 }
 
-fn conditions(known: &Known<'_>) -> Option<Box<Conditions<Box<[u8]>>>> {
-    let has_any = [known.range, known.if_range, known.if_none_match].iter().any(Option::is_some);
+fn conditions(fields: &Fields<'_>) -> Option<Box<Conditions<Box<[u8]>>>> {
+    let has_any = [fields.range, fields.if_range, fields.if_none_match].iter().any(Option::is_some);
     has_any.then(|| {
         Box::new(Conditions {
-            range: known.range.map(Into::into),
-            if_range: known.if_range.map(Into::into),
-            if_none_match: known.if_none_match.map(Into::into),
+            range: fields.range.map(Into::into),
+            if_range: fields.if_range.map(Into::into),
+            if_none_match: fields.if_none_match.map(Into::into),
         })
     })
 }
@@ -59,23 +59,22 @@ pub(crate) enum Sorted {
 }
 
 /// Tells a device's request from a person's.
-pub(crate) fn sort(head: &RequestHead<'_, '_>, peer: IpAddr) -> Result<Sorted, BadHead> {
-    let known = head.known();
-    let client = arduino::read(head, &known)?;
+pub(crate) fn sort(head: &RequestHead<'_>, peer: IpAddr) -> Result<Sorted, BadHead> {
+    let client = arduino::read(&head.fields)?;
     let target = Target::new(head.target);
     let Plane::Device(route) = plane(head.method, target, &client) else {
         return Ok(Sorted::People);
     };
     if route != DeviceRoute::OtherMethod {
         // A method that is not known is refused as one, and ends the connection, body or not.
-        known.refuse_doubtful()?;
+        head.fields.refuse_doubtful()?;
     }
     Ok(Sorted::Device(Arc::new(DeviceRequest {
         route,
-        framing: Framing { method: head.method, keep_alive: head.keeps_alive(&known) },
+        framing: Framing { method: head.method, keep_alive: head.keeps_alive() },
         client,
         path: target.path().into(),
-        conditions: conditions(&known),
+        conditions: conditions(&head.fields),
         peer: peer.to_canonical(),
     })))
 }

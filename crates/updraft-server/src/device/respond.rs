@@ -113,13 +113,16 @@ fn respond_file(
             return Some(Reply::new(answer, "the updater asks for an unknown mode"));
         }
     };
-    let found = match CatalogPath::from_target(&request.path) {
-        Ok(path) => match app.catalog.file(&path, now, effort) {
-            Found::NeedsDisk => return None,
-            Found::Known(entry) => Ok(entry),
-            Found::Absent(absent) => Err(absent.to_string()),
+    let found = match app.catalog.just_seen(&request.path, now) {
+        Some(entry) => Ok(entry),
+        None => match CatalogPath::from_target(&request.path) {
+            Ok(path) => match app.catalog.file(&path, now, effort) {
+                Found::NeedsDisk => return None,
+                Found::Known(entry) => Ok(entry),
+                Found::Absent(absent) => Err(absent.to_string()),
+            },
+            Err(error) => Err(error.to_string()),
         },
-        Err(error) => Err(error.to_string()),
     };
     // Asked after the file was found: perhaps only that made its digests known.
     let runs = app.catalog.running(check_in);

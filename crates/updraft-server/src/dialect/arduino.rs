@@ -9,8 +9,7 @@ use crate::catalog::Entry;
 use crate::check_in::{CheckIn, DeviceId, Mac, Mode};
 use crate::decide::Decision;
 use crate::digest::Digest;
-use crate::http::head::is_name;
-use crate::http::{Answer, BadHead, Known, RequestHead, Status};
+use crate::http::{Answer, BadHead, Fields, Status};
 
 /// Who sent a request, as far as this dialect can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,25 +48,21 @@ impl Client {
     }
 }
 
-/// The updaters' User-Agents (`ESP8266httpUpdate.cpp`, `HTTPUpdate.cpp`), each with the prefix of its
-/// header fields.
-const UPDATERS: [(&[u8], Family, &str); 2] = [
-    (b"ESP8266-http-Update", Family::Esp8266, "x-ESP8266-"),
-    (b"ESP32-http-Update", Family::Esp32, "x-ESP32-"),
-];
+/// The updaters' User-Agents (`ESP8266httpUpdate.cpp`, `HTTPUpdate.cpp`).
+const UPDATERS: [(&[u8], Family); 2] =
+    [(b"ESP8266-http-Update", Family::Esp8266), (b"ESP32-http-Update", Family::Esp32)];
 
 /// Longest version text taken over from a request. Longer ones are cut: they are only shown and
 /// compared.
 const MAX_VERSION: usize = 128;
 
 /// Reads who sent a request. Identity headers with two values are refused.
-pub(crate) fn read(head: &RequestHead<'_, '_>, known: &Known<'_>) -> Result<Client, BadHead> {
-    let agent = known.user_agent.unwrap_or_default();
-    let Some(&(_, family, prefix)) = UPDATERS.iter().find(|(name, ..)| agent.starts_with(name))
-    else {
+pub(crate) fn read(fields: &Fields<'_>) -> Result<Client, BadHead> {
+    let agent = fields.user_agent.unwrap_or_default();
+    let Some(&(_, family)) = UPDATERS.iter().find(|(name, _)| agent.starts_with(name)) else {
         return Ok(Client::Other);
     };
-    let fields = Fields::read(head, prefix)?;
+    let fields = fields.identity(family)?;
 
     let mac = |field: Option<&[u8]>| field.and_then(Mac::read).map(DeviceId::Mac);
     let chip_id = || number(fields.chip_id).and_then(|id| u32::try_from(id).ok());
@@ -110,65 +105,13 @@ fn digest<const N: usize>(field: Option<&[u8]>) -> Option<Digest<N>> {
     Digest::from_hex(field?).ok()
 }
 
-/// A decimal number without a sign.
+/// A decimal number without a sign, of fewer digits than could be too many.
 fn number(field: Option<&[u8]>) -> Option<u64> {
-    let digits = field.filter(|digits| !digits.is_empty())?;
-    digits.iter().try_fold(0_u64, |number, digit| {
+    let digits = field.filter(|digits| (1..20).contains(&digits.len()))?;
+    digits.iter().try_fold(0, |number, digit| {
         let digit = digit.wrapping_sub(b'0');
-        number.checked_mul(10)?.checked_add(u64::from(digit)).filter(|_| digit < 10)
+        (digit < 10).then(|| number * 10 + u64::from(digit))
     })
-}
-
-/// The identity fields of a request, found in one pass over its header.
-#[derive(Default)]
-struct Fields<'b> {
-    sta_mac: Option<&'b [u8]>,
-    base_mac: Option<&'b [u8]>,
-    chip_id: Option<&'b [u8]>,
-    mode: Option<&'b [u8]>,
-    version: Option<&'b [u8]>,
-    sketch_md5: Option<&'b [u8]>,
-    sketch_sha256: Option<&'b [u8]>,
-    sketch_size: Option<&'b [u8]>,
-    free_space: Option<&'b [u8]>,
-    chip_size: Option<&'b [u8]>,
-}
-
-impl<'b> Fields<'b> {
-    fn read(head: &RequestHead<'_, 'b>, prefix: &str) -> Result<Self, BadHead> {
-        let mut fields = Self::default();
-        for (name, value) in head.fields() {
-            let Some((start, name)) = name.split_at_checked(prefix.len()) else { continue };
-            if !is_name(start, prefix) {
-                continue;
-            }
-            let Some(slot) = fields.slot(name) else { continue };
-            let value = value.trim_ascii();
-            if slot.is_some_and(|first| first != value) {
-                return Err(BadHead::Conflict);
-            }
-            *slot = Some(value);
-        }
-        Ok(fields)
-    }
-
-    fn slot(&mut self, name: &str) -> Option<&mut Option<&'b [u8]>> {
-        // In the case in which the clients send them.
-        let is = |known: &str| is_name(name, known);
-        Some(match name.len() {
-            4 if is("mode") => &mut self.mode,
-            7 if is("STA-MAC") => &mut self.sta_mac,
-            7 if is("version") => &mut self.version,
-            7 if is("Chip-ID") => &mut self.chip_id,
-            8 if is("BASE-MAC") => &mut self.base_mac,
-            9 if is("chip-size") => &mut self.chip_size,
-            10 if is("sketch-md5") => &mut self.sketch_md5,
-            10 if is("free-space") => &mut self.free_space,
-            11 if is("sketch-size") => &mut self.sketch_size,
-            13 if is("sketch-sha256") => &mut self.sketch_sha256,
-            _ => return None,
-        })
-    }
 }
 
 /// The answer to a person, or to a tool, that asks for a device's file.
@@ -236,11 +179,11 @@ fn disposition(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::ParsedHead;
+    use crate::http::{ParsedHead, RequestHead};
 
     fn client(request: &[u8]) -> Result<Client, BadHead> {
-        match RequestHead::parse(request, &mut crate::http::head::storage()) {
-            ParsedHead::Complete(head, _) => read(&head, &head.known()),
+        match RequestHead::parse(request) {
+            ParsedHead::Complete(head, _) => read(&head.fields),
             other => panic!("{other:?}"),
         }
     }

@@ -3,45 +3,22 @@
 
 use std::mem::MaybeUninit;
 
-pub(crate) use httparse::Header;
+use httparse::Header;
+
+use crate::http::fields::Fields;
+use crate::http::plain;
 
 /// Most header fields a head may have. Real clients send up to 16.
-pub(crate) const MAX_FIELDS: usize = 64;
-
-/// Where a head's fields are kept while it is read: on the stack of whoever reads it.
-pub(crate) type Storage<'b> = [MaybeUninit<Header<'b>>; MAX_FIELDS];
-
-/// An empty [`Storage`].
-pub(crate) const fn storage<'b>() -> Storage<'b> {
-    [const { MaybeUninit::uninit() }; MAX_FIELDS]
-}
+pub(super) const MAX_FIELDS: usize = 64;
 
 /// A request head, borrowed from the bytes it was read from.
 #[derive(Debug)]
-pub(crate) struct RequestHead<'h, 'b> {
+pub(crate) struct RequestHead<'b> {
     pub(crate) method: Method,
     /// The request target as sent: not decoded, perhaps without a leading slash.
     pub(crate) target: &'b str,
     pub(crate) version: Version,
-    fields: &'h [Header<'b>],
-}
-
-/// The header fields that shape any answer, found in one pass; values without blanks around them.
-#[derive(Debug, Default)]
-pub(crate) struct Known<'b> {
-    pub(crate) user_agent: Option<&'b [u8]>,
-    pub(crate) range: Option<&'b [u8]>,
-    pub(crate) if_range: Option<&'b [u8]>,
-    pub(crate) if_none_match: Option<&'b [u8]>,
-    host: Option<&'b [u8]>,
-    content_length: Option<&'b [u8]>,
-    /// There is a transfer coding.
-    coded: bool,
-    /// The client will close the connection.
-    closes: bool,
-    /// One of the above was sent twice with different values: another reader might take the other
-    /// one.
-    conflict: bool,
+    pub(crate) fields: Fields<'b>,
 }
 
 /// The methods that the device plane tells apart.
@@ -61,11 +38,11 @@ pub(crate) enum Version {
 
 /// What the bytes received so far amount to.
 #[derive(Debug)]
-pub(crate) enum ParsedHead<'h, 'b> {
+pub(crate) enum ParsedHead<'b> {
     /// The head has not ended yet.
     Partial,
     /// A head, and how many bytes it takes.
-    Complete(RequestHead<'h, 'b>, usize),
+    Complete(RequestHead<'b>, usize),
     /// This can become no request.
     Bad(BadHead),
 }
@@ -87,24 +64,39 @@ pub(crate) enum BadHead {
     Body,
 }
 
-impl<'h, 'b> RequestHead<'h, 'b> {
+impl<'b> RequestHead<'b> {
     /// A head that another reader took apart.
     pub(crate) fn new(
         method: Method,
         target: &'b str,
         version: Version,
-        fields: &'h [Header<'b>],
+        all: impl Iterator<Item = (&'b [u8], &'b [u8])>,
     ) -> Self {
+        let mut fields = Fields::default();
+        for (name, value) in all {
+            fields.take(name, value);
+        }
         Self { method, target, version, fields }
     }
 
     /// Reads a head from the start of `bytes`. Never panics, whatever they are.
-    pub(crate) fn parse(bytes: &'b [u8], storage: &'h mut Storage<'b>) -> ParsedHead<'h, 'b> {
+    pub(crate) fn parse(bytes: &'b [u8]) -> ParsedHead<'b> {
+        match plain::read(bytes) {
+            Some((head, length)) => ParsedHead::Complete(head, length),
+            None => Self::parse_any(bytes),
+        }
+    }
+
+    /// Reads a head in whatever form, and says what is wrong with it.
+    #[cold]
+    fn parse_any(bytes: &'b [u8]) -> ParsedHead<'b> {
+        let mut storage: [MaybeUninit<Header<'b>>; MAX_FIELDS] =
+            [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
         match httparse::ParserConfig::default().parse_request_with_uninit_headers(
             &mut request,
             bytes,
-            storage,
+            &mut storage,
         ) {
             Ok(httparse::Status::Partial) => ParsedHead::Partial,
             Ok(httparse::Status::Complete(length)) => {
@@ -114,80 +106,28 @@ impl<'h, 'b> RequestHead<'h, 'b> {
                     return ParsedHead::Bad(BadHead::Syntax);
                 };
                 let version = if version == 0 { Version::Http10 } else { Version::Http11 };
-                let head = Self::new(Method::of(method), target, version, request.headers);
-                ParsedHead::Complete(head, length)
+                let all = request.headers.iter().map(|field| (field.name.as_bytes(), field.value));
+                ParsedHead::Complete(Self::new(Method::of(method), target, version, all), length)
             }
             Err(httparse::Error::TooManyHeaders) => ParsedHead::Bad(BadHead::TooLarge),
             Err(_) => ParsedHead::Bad(BadHead::Syntax),
         }
     }
 
-    /// All header fields in the order sent.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + '_ {
-        self.fields.iter().map(|field| (field.name, field.value))
-    }
-
-    /// The header fields that shape any answer.
-    pub(crate) fn known(&self) -> Known<'b> {
-        let mut known = Known::default();
-        for (name, value) in self.fields() {
-            known.take(name, value.trim_ascii());
-        }
-        known
-    }
-
     /// Whether the connection may carry another request after this one: HTTP/1.1 without
     /// `Connection: close`.
-    pub(crate) fn keeps_alive(&self, known: &Known<'_>) -> bool {
-        self.version == Version::Http11 && !known.closes
+    pub(crate) fn keeps_alive(&self) -> bool {
+        self.version == Version::Http11 && !self.fields.closes
     }
 }
 
-impl<'b> Known<'b> {
-    fn take(&mut self, name: &str, value: &'b [u8]) {
-        let is = |known: &str| is_name(name, known);
-        let slot = match name.len() {
-            4 if is("Host") => &mut self.host,
-            5 if is("Range") => &mut self.range,
-            8 if is("If-Range") => &mut self.if_range,
-            10 if is("User-Agent") => &mut self.user_agent,
-            13 if is("If-None-Match") => &mut self.if_none_match,
-            14 if is("Content-Length") => &mut self.content_length,
-            10 if is("Connection") => {
-                self.closes |= value
-                    .split(|&byte| byte == b',')
-                    .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
-                return;
-            }
-            17 if is("Transfer-Encoding") => {
-                self.coded = true;
-                return;
-            }
-            _ => return,
-        };
-        self.conflict |= slot.is_some_and(|first| first != value);
-        *slot = Some(value);
-    }
-
-    /// Refuses what another reader might take for something else: fields with two values, and
-    /// anything that would let two readers disagree on where this request ends, which is transfer
-    /// codings and a body on the device plane. `Content-Length: 0` is what the ESP8266 core sends
-    /// with every GET.
-    pub(crate) fn refuse_doubtful(&self) -> Result<(), BadHead> {
-        if self.conflict {
-            return Err(BadHead::Conflict);
-        }
-        let has_body = self
-            .content_length
-            .is_some_and(|length| length.is_empty() || length.iter().any(|&digit| digit != b'0'));
-        if self.coded || has_body { Err(BadHead::Body) } else { Ok(()) }
-    }
-}
-
-/// Whether this is that header field's name, in any case. `known` is in the case in which most clients
-/// send it: those take one comparison.
-pub(crate) fn is_name(name: &str, known: &str) -> bool {
-    name == known || name.eq_ignore_ascii_case(known)
+/// All header fields of a head that could be read, in the order sent.
+pub(crate) fn all_fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.skip_while(|line| line.is_empty()).skip(1).filter_map(|line| {
+        let (name, value) = line.split_at_checked(line.iter().position(|&byte| byte == b':')?)?;
+        Some((name, value.get(1..)?.trim_ascii()))
+    })
 }
 
 impl Method {
@@ -203,14 +143,15 @@ impl Method {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn complete<T>(bytes: &[u8], look: impl FnOnce(&RequestHead<'_, '_>, &Known<'_>) -> T) -> T {
-        let mut storage = storage();
-        match RequestHead::parse(bytes, &mut storage) {
+    fn complete(bytes: &[u8]) -> RequestHead<'_> {
+        match RequestHead::parse(bytes) {
             ParsedHead::Complete(head, length) => {
                 assert_eq!(length, bytes.len());
-                look(&head, &head.known())
+                head
             }
             other => panic!("{other:?}"),
         }
@@ -219,33 +160,30 @@ mod tests {
     #[test]
     fn a_device_request_is_read_in_any_case() {
         let request = b"GET fw/x.bin HTTP/1.0\r\nUSER-agent:  a \r\nrange: b\r\nX-y: c\r\n\r\n";
-        complete(request, |head, known| {
-            assert_eq!(head.method, Method::Get);
-            assert_eq!(head.target, "fw/x.bin");
-            assert_eq!(head.version, Version::Http10);
-            assert_eq!(known.user_agent, Some(&b"a"[..]));
-            assert_eq!(known.range, Some(&b"b"[..]));
-            assert_eq!(head.fields().count(), 3);
-            assert_eq!(known.refuse_doubtful(), Ok(()));
-        });
+        let head = complete(request);
+        assert_eq!(head.method, Method::Get);
+        assert_eq!(head.target, "fw/x.bin");
+        assert_eq!(head.version, Version::Http10);
+        assert_eq!(head.fields.user_agent, Some(&b"a"[..]));
+        assert_eq!(head.fields.range, Some(&b"b"[..]));
+        assert_eq!(head.fields.refuse_doubtful(), Ok(()));
+        let all: Vec<_> = all_fields(request).collect();
+        let expected: [(&[u8], &[u8]); 3] =
+            [(b"USER-agent", b"a"), (b"range", b"b"), (b"X-y", b"c")];
+        assert_eq!(all, expected);
     }
 
     #[test]
     fn raw_utf8_names_are_read() {
-        complete("GET /fährte.bin HTTP/1.0\n\n".as_bytes(), |head, _| {
-            assert_eq!(head.target, "/fährte.bin");
-        });
+        let head = complete("GET /fährte.bin HTTP/1.0\n\n".as_bytes());
+        assert_eq!(head.target, "/fährte.bin");
     }
 
     #[test]
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method itself is not general enough in its lifetimes"
-    )]
     fn keep_alive_needs_http_1_1_and_no_close() {
         let keeps = |rest: &str| {
             let bytes = format!("GET / {rest}\r\n\r\n");
-            complete(bytes.as_bytes(), |head, known| head.keeps_alive(known))
+            complete(bytes.as_bytes()).keeps_alive()
         };
         assert!(keeps("HTTP/1.1"));
         assert!(!keeps("HTTP/1.1\r\nConnection: x, Close\r\nConnection: y"));
@@ -256,7 +194,7 @@ mod tests {
     fn bodies_and_conflicts_are_refused() {
         let refused = |fields: &str| {
             let bytes = format!("GET / HTTP/1.1\r\n{fields}\r\n");
-            complete(bytes.as_bytes(), |_, known| known.refuse_doubtful())
+            complete(bytes.as_bytes()).fields.refuse_doubtful()
         };
         assert_eq!(refused("Transfer-Encoding: identity\r\n"), Err(BadHead::Body));
         assert_eq!(refused("Content-Length: 5\r\n"), Err(BadHead::Body));
@@ -271,27 +209,53 @@ mod tests {
     fn what_is_not_http_is_said_so() {
         for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET /a b.bin HTTP/1.0\r\n\r\n"] {
             assert!(
-                matches!(
-                    RequestHead::parse(bytes, &mut storage()),
-                    ParsedHead::Bad(BadHead::Syntax)
-                ),
+                matches!(RequestHead::parse(bytes), ParsedHead::Bad(BadHead::Syntax)),
                 "{bytes:?}"
             );
         }
         let many = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(MAX_FIELDS + 1));
-        assert!(matches!(
-            RequestHead::parse(many.as_bytes(), &mut storage()),
-            ParsedHead::Bad(BadHead::TooLarge)
-        ));
-        assert!(matches!(RequestHead::parse(b"GET / HT", &mut storage()), ParsedHead::Partial));
+        assert!(matches!(RequestHead::parse(many.as_bytes()), ParsedHead::Bad(BadHead::TooLarge)));
+        assert!(matches!(RequestHead::parse(b"GET / HT"), ParsedHead::Partial));
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            if let ParsedHead::Complete(head, _) = RequestHead::parse(&bytes, &mut storage()) {
-                let _ = head.known().refuse_doubtful();
+            if let ParsedHead::Complete(head, _) = RequestHead::parse(&bytes) {
+                let _ = head.fields.refuse_doubtful();
             }
         }
+
+        #[test]
+        fn a_plain_head_is_what_the_full_reader_says(bytes in nearly_plain()) {
+            let full = format!("{:?}", RequestHead::parse_any(&bytes));
+            if let Some((head, length)) = plain::read(&bytes) {
+                let plain = format!("{:?}", ParsedHead::Complete(head, length));
+                proptest::prop_assert_eq!(plain, full, "{}", bytes.escape_ascii());
+            }
+        }
+    }
+
+    /// A device's request with a byte or two exchanged for others, put in, or taken out, and a piece
+    /// of it sent twice.
+    fn nearly_plain() -> impl Strategy<Value = Vec<u8>> {
+        let request = include_bytes!("../../../../testdata/wire/arduino_esp8266/sketch.http");
+        let bytes = prop_oneof![any::<u8>(), proptest::sample::select(&b"\r\n\t :,\x7f/xH"[..])];
+        let change = (0..request.len(), 0..3_usize, proptest::collection::vec(bytes, 0..3));
+        (proptest::collection::vec(change, 0..3), 0..request.len()).prop_map(|(changes, twice)| {
+            let mut bytes = request.to_vec();
+            for (at, taken, put) in changes {
+                let end = bytes.len().min(at + taken);
+                bytes.splice(at.min(end)..end, put);
+            }
+            bytes.extend_from_within(twice.min(bytes.len())..);
+            bytes
+        })
+    }
+
+    #[test]
+    fn what_devices_send_is_plain() {
+        let request = include_bytes!("../../../../testdata/wire/arduino_esp8266/sketch.http");
+        assert!(plain::read(request).is_some());
     }
 }

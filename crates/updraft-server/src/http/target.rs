@@ -12,11 +12,11 @@ pub(crate) struct Target<'b> {
 impl<'b> Target<'b> {
     /// Splits a target. Understands the absolute form (`http://host/path`) too.
     pub(crate) fn new(target: &'b str) -> Self {
-        let target = target
-            .get(..7)
-            .filter(|scheme| scheme.eq_ignore_ascii_case("http://"))
-            .and_then(|_| target.get(7..))
-            .map_or(target, |rest| rest.find('/').map_or("/", |slash| &rest[slash..]));
+        let target = Some(target)
+            .filter(|target| !target.starts_with('/'))
+            .and_then(|target| target.split_at_checked(7))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http://"))
+            .map_or(target, |(_, rest)| rest.find('/').map_or("/", |slash| &rest[slash..]));
         match target.split_once('?') {
             Some((path, query)) => Self { path, query: Some(query) },
             None => Self { path: target, query: None },
