@@ -19,7 +19,7 @@ use tokio::io::{AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
 pub(crate) use cache::ImageCache;
-pub(crate) use send::{Terms, Then, send};
+pub(crate) use send::{Own, Terms, Then, send};
 
 use crate::catalog::Stamp;
 use crate::config::DeliveryConfig;
@@ -152,12 +152,15 @@ pub(crate) fn finish<'s, S: Stream>(
         let mut quiet_since = Instant::now();
         let mut before = None;
         let mut peer_is_done = false;
+        let (mut has_all, mut patience) = (false, stall);
         let mut ended = if stream.shutdown().await.is_ok() { Ended::Sent } else { Ended::Vanished };
         while ended == Ended::Sent {
-            alarm.set(Instant::now() + pause);
+            let until = Instant::now() + pause;
+            let until = if has_all { until.min(quiet_since + patience) } else { until };
+            alarm.set(until);
             match poll_fn(|context| poll_heard(stream, peer_is_done, alarm, context)).await {
                 // What a client still sends is of no interest; its end is. It sends no more then, but
-                // may well go on receiving; a reset would tell that it does not.
+                // may well go on receiving.
                 Heard::Something => {}
                 Heard::End => peer_is_done = true,
                 Heard::Error => ended = Ended::Vanished,
@@ -167,8 +170,8 @@ pub(crate) fn finish<'s, S: Stream>(
             if now != before {
                 (before, quiet_since) = (now, Instant::now());
             }
-            let has_all = now.is_some_and(|bytes| bytes >= wire.start + wire.length);
-            let patience = if has_all { LAST_PAUSE.min(stall) } else { stall };
+            has_all = now.is_some_and(|bytes| bytes >= wire.start + wire.length);
+            patience = if has_all { LAST_PAUSE.min(stall) } else { stall };
             let is_late = Instant::now() >= deadline;
             if is_late || quiet_since.elapsed() >= patience {
                 if !has_all {
@@ -179,6 +182,9 @@ pub(crate) fn finish<'s, S: Stream>(
             }
             if peer_is_done && has_all {
                 break;
+            }
+            if peer_is_done && ended == Ended::Sent && stream.is_gone() {
+                ended = Ended::Vanished;
             }
         }
         match arrived(stream, wire) {

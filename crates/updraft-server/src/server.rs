@@ -190,8 +190,8 @@ fn raise_descriptor_limit() {
     if let Some(most) = getrlimit(Resource::Nofile).current.filter(|most| *most < FEW_FILES) {
         tracing::warn!(
             most,
-            "the system lets this process open {most} files, and every connection is one; raise that \
-             with `ulimit -n` or systemd's LimitNOFILE"
+            "the system lets this process open {most} files, and every connection and every image in \
+             memory is one; raise that with `ulimit -n` or systemd's LimitNOFILE"
         );
     }
 }

@@ -16,8 +16,9 @@ use tokio::io::unix::AsyncFd;
 /// the last field we read; what an older kernel does not know is zero).
 #[repr(C)]
 struct TcpInfo {
-    /// States, options, and 24 words of counters.
-    bytes: [u8; 8],
+    state: u8,
+    /// More states, options, and 24 words of counters.
+    bytes: [u8; 7],
     words: [u32; 24],
     pacing_rate: u64,
     max_pacing_rate: u64,
@@ -42,6 +43,13 @@ pub(crate) fn bytes_acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
 /// Bytes that the peer is ready to take now, its receive window (`tcpi_snd_wnd`, Linux 5.4; 0 before).
 pub(crate) fn peer_window(socket: BorrowedFd<'_>) -> io::Result<u32> {
     tcp_info(socket).map(|info| info.snd_wnd)
+}
+
+/// Whether a TCP connection is over, in both directions: by a reset, if the peer had only said that it
+/// sends no more (`TCP_CLOSE`, Linux `include/net/tcp_states.h`).
+pub(crate) fn is_gone(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    const TCP_CLOSE: u8 = 7;
+    tcp_info(socket).map(|info| info.state == TCP_CLOSE)
 }
 
 fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<TcpInfo> {
@@ -84,7 +92,10 @@ impl SharedBytes {
     /// Reads `length` bytes from the start of a file. Fewer there are an error.
     pub(crate) fn read(source: &File, length: u64) -> io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let mut file = File::from(memfd_create("image", flags)?);
+        // Some systems insist on the first, which older ones do not know.
+        let file = memfd_create("image", flags | MemfdFlags::NOEXEC_SEAL)
+            .or_else(|_| memfd_create("image", flags))?;
+        let mut file = File::from(file);
         let mut from_start = source;
         io::Seek::seek(&mut from_start, io::SeekFrom::Start(0))?;
         if io::copy(&mut from_start.take(length), &mut file)? < length {
@@ -149,5 +160,20 @@ mod tests {
         peer.write_all(b"thanks").unwrap();
         ours.read_exact(&mut [0; 6]).unwrap();
         assert_eq!(bytes_acknowledged(ours.as_fd()).unwrap(), 5000);
+        assert!(!is_gone(ours.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn a_reset_is_seen_even_by_who_reads_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut ours, _) = listener.accept().unwrap();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(ours.read(&mut [0; 1]).unwrap(), 0);
+        assert!(!is_gone(ours.as_fd()).unwrap());
+        socket2::SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        drop(peer);
+        // On loopback, what was sent has arrived.
+        assert!(is_gone(ours.as_fd()).unwrap());
     }
 }

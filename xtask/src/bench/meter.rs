@@ -1,5 +1,6 @@
 //! What processes and the machine used: CPU, memory, socket memory; from `/proc` and the CPU clocks.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,10 @@ impl<'a> Meter<'a> {
         };
         let server = cpus(self.before.server, after.server);
         let load = cpus(self.before.load, after.load);
-        let others = cpus(self.before.others, after.others);
+        // A process that ended is with who waited for it, if anybody did.
+        let before = |pid| self.before.others.get(pid).copied().unwrap_or_default();
+        let others = after.others.iter().map(|(pid, used)| used.saturating_sub(before(pid))).sum();
+        let others = cpus(Duration::ZERO, others) + cpus(self.before.stolen, after.stolen);
         let idle = cpus(self.before.idle, after.idle);
         let packets = (after.cores - idle - server - load - others).max(0.0);
         Ok(Usage { time, server, load, packets, others })
@@ -52,7 +56,10 @@ impl<'a> Meter<'a> {
 struct Reading {
     server: Duration,
     load: Duration,
-    others: Duration,
+    /// Of each other process.
+    others: BTreeMap<u32, Duration>,
+    /// By the machine's host.
+    stolen: Duration,
     /// Of all cores together.
     idle: Duration,
     cores: f64,
@@ -63,7 +70,8 @@ impl Reading {
         let stat = fs::read_to_string("/proc/stat")?;
         Ok(Self {
             server: server.iter().map(|pid| sys::process_cpu(*pid)).sum::<Result<_, _>>()?,
-            others: others(server)? + stolen(&stat).context("/proc/stat")?,
+            others: others(server)?,
+            stolen: stolen(&stat).context("/proc/stat")?,
             load: sys::process_cpu(std::process::id())?,
             idle: idle(&stat).context("/proc/stat")?,
             cores: figure(cores(&stat) as u64),
@@ -71,19 +79,14 @@ impl Reading {
     }
 }
 
-/// CPU time of all processes but the server's, ourselves, and the kernel's threads that take over the work
-/// on packets when interrupts cannot keep up. What ended meanwhile is with who waited for it.
-fn others(server: &[u32]) -> Result<Duration> {
+/// CPU time of each process but the server's, ourselves, and the kernel's threads that take over the work
+/// on packets when interrupts cannot keep up. What runs outside a container is not seen from inside.
+fn others(server: &[u32]) -> Result<BTreeMap<u32, Duration>> {
     let own = std::process::id();
     let is_other = |pid: &u32| *pid != own && !server.contains(pid);
     // Processes come and go.
-    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    Ok(processes()?
-        .into_iter()
-        .filter(is_other)
-        .filter_map(stat)
-        .filter_map(|stat| used(&stat))
-        .sum())
+    let used_by = |pid| Some((pid, used(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?));
+    Ok(processes()?.into_iter().filter(is_other).filter_map(used_by).collect())
 }
 
 /// CPU time of a process and of those it waited for, from `/proc/PID/stat`; of `ksoftirqd` none.
@@ -209,6 +212,6 @@ mod tests {
         socket_memory().unwrap();
         let usage = Meter::start(&[own]).unwrap().stop().unwrap();
         assert!(usage.server >= 0.0 && usage.load >= 0.0 && usage.others >= 0.0);
-        assert!(others(&[]).unwrap() > others(&processes().unwrap()).unwrap());
+        assert!(others(&[]).unwrap().len() > others(&processes().unwrap()).unwrap().len());
     }
 }

@@ -92,7 +92,9 @@ impl ImageCache {
         if !self.make_room(size) {
             return None;
         }
-        let image = SharedBytes::read(file, size).ok()?;
+        let image = SharedBytes::read(file, size)
+            .inspect_err(|error| tracing::debug!(%error, "cannot keep an image in memory"))
+            .ok()?;
         if Sha256::digest(&*image)[..] != sha256.0 {
             return None;
         }
@@ -113,18 +115,14 @@ impl ImageCache {
     fn was_missed(&self, sha256: &digest::Sha256) -> bool {
         let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
         missed.since = missed.since.saturating_add(1);
-        if !missed.lately.contains(sha256) {
-            if missed.lately.len() >= REMEMBERED {
-                missed.lately.pop_front();
-            }
-            missed.lately.push_back(*sha256);
-            return false;
+        if missed.lately.contains(sha256) {
+            return missed.since > REMEMBERED;
         }
-        let is_worth_it = missed.since > REMEMBERED;
-        if is_worth_it {
-            missed.since = 0;
+        if missed.lately.len() >= REMEMBERED {
+            missed.lately.pop_front();
         }
-        is_worth_it
+        missed.lately.push_back(*sha256);
+        false
     }
 
     /// Drops what was not asked for the longest until `size` bytes fit. An image that is being sent
@@ -150,6 +148,7 @@ impl ImageCache {
             if images.bytes + size <= self.limit {
                 break;
             }
+            self.missed.lock().unwrap_or_else(PoisonError::into_inner).since = 0;
             if let Some(dropped) = images.by_sha256.remove(&sha256) {
                 images.bytes -= dropped.image.len() as u64;
             }
@@ -184,13 +183,17 @@ mod tests {
     #[test]
     fn one_does_not_drive_out_the_other_all_the_time() {
         let cache = ImageCache::new(4);
-        let (first, first_file) = file(b"aaaa");
-        let (second, third) = (file(b"bbbb").0, file(b"cccc").0);
-        assert!(cache.load(&first, 4, &first_file).is_some());
-        let worth_it = |image| (0..REMEMBERED * 2).filter(|_| cache.takes_in(image, 4)).count();
-        // Asked for twice in a row, then in turns.
-        assert_eq!(worth_it(&second), 2);
-        assert_eq!(worth_it(&third), 2);
+        let images = [file(b"aaaa"), file(b"bbbb")];
+        // As a request asks: first whether it is worth the disk, then again by the thread that may wait.
+        let mut loads = 0;
+        for (sha256, file) in images.iter().cycle().take(REMEMBERED * 4) {
+            if cache.get(sha256).is_none() && cache.takes_in(sha256, 4) && cache.takes_in(sha256, 4)
+            {
+                assert!(cache.load(sha256, 4, file).is_some());
+                loads += 1;
+            }
+        }
+        assert!((2..=5).contains(&loads), "{loads}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -56,32 +57,40 @@ impl<'s> Terms<'s> {
 const FAST: u128 = 4_000;
 /// Bytes that have to be taken at once to tell that.
 const TELLING: usize = 16 << 10;
+/// How often a peer is looked at until it counts as stalled.
+const LOOKS: u32 = 4;
 /// A window from which on a peer is taken to be fast until it shows what it is. A module has 5840 bytes
 /// (lwIP's `TCP_WND`), with much memory a few times as many.
 const FAST_WINDOW: u32 = 48 << 10;
 
-/// Sends a head and its body. `sent` counts the bytes written to this connection. The body of an
-/// answer that could not be sent is cut by a reset: no peer takes that for its end.
+/// What belongs to the connection that an answer is sent on.
+pub(crate) struct Own<'s> {
+    pub(crate) alarm: &'s mut Alarm,
+    /// Its place among those that may take more of the kernel's memory. It has it to its end: what was
+    /// sent may wait in the socket that long.
+    pub(crate) fast: &'s mut Option<FastPlace>,
+    /// Bytes written to it.
+    pub(crate) sent: &'s mut u64,
+}
+
+/// Sends a head and its body. The body of an answer that could not be sent is cut by a reset: no peer
+/// takes that for its end.
 pub(crate) fn send<'s, S: Stream>(
     stream: &'s mut S,
     head: Bytes,
     body: &'s Body,
     then: Then,
     terms: Terms<'s>,
-    alarm: &'s mut Alarm,
-    sent: &'s mut u64,
+    own: Own<'s>,
 ) -> impl Future<Output = Result<(), Ended>> + Send {
     let rest = Rest::of(body);
-    let (peer, waiting_since) = (Peer::Unknown, None);
-    let mut sending = Sending { stream, head, rest, then, terms, alarm, waiting_since, peer, sent };
+    let (peer, wait) = (Peer::Unknown, None);
+    let mut sending = Sending { stream, head, rest, then, terms, own, wait, peer };
     async move {
         sending.look_at_peer();
         loop {
             match poll_fn(|context| sending.poll(context)).await {
-                Ok(Turn::Done) => {
-                    sending.leave();
-                    return Ok(());
-                }
+                Ok(Turn::Done) => return Ok(()),
                 Ok(Turn::Next) => tokio::task::yield_now().await,
                 Err(ended) => {
                     sending.stream.reset_on_close();
@@ -98,19 +107,28 @@ struct Sending<'s, S> {
     rest: Rest<'s>,
     then: Then,
     terms: Terms<'s>,
-    alarm: &'s mut Alarm,
-    /// Since when the peer has taken nothing. The alarm is set for it.
-    waiting_since: Option<Instant>,
+    own: Own<'s>,
+    /// There while the socket takes nothing. The alarm is set for it.
+    wait: Option<Wait>,
     peer: Peer,
-    sent: &'s mut u64,
+}
+
+/// A wait for the socket to have room.
+struct Wait {
+    since: Instant,
+    /// When the peer was last seen to have taken something, and how much it had by then. The socket has
+    /// room only when a third of its buffer is free; a slow peer may take long for that and yet go on.
+    quiet_since: Instant,
+    acknowledged: Option<u64>,
 }
 
 /// What a peer has shown to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Peer {
     /// It did not have to be waited for yet.
     Unknown,
     /// It takes what is there at once: fewer, larger pieces cost less.
-    Fast(#[expect(dead_code, reason = "it is there to be dropped with the rest")] FastPlace),
+    Fast,
     /// A device.
     Slow,
 }
@@ -143,7 +161,7 @@ impl<S: Stream> Sending<'_, S> {
                 Poll::Pending => return self.poll_patience(context).map(Err),
             }?;
             self.judge(written);
-            *self.sent += written as u64;
+            *self.own.sent += written as u64;
             let of_head = self.take_off_head(written);
             let is_turn = self.rest.take_off(written - of_head);
             if is_turn && !self.rest.is_empty() {
@@ -174,7 +192,7 @@ impl<S: Stream> Sending<'_, S> {
             }
             // To a slow peer the kernel sends the pages themselves. Copying them is faster, but a copy
             // for each of thousands of devices takes memory and time.
-            Rest::Shared(image, range) if matches!(self.peer, Peer::Slow) && head.is_empty() => {
+            Rest::Shared(image, range) if self.peer == Peer::Slow && head.is_empty() => {
                 Pin::new(&mut **stream).poll_send_file(context, image.file(), range.clone())
             }
             Rest::Shared(image, range) => {
@@ -198,14 +216,35 @@ impl<S: Stream> Sending<'_, S> {
             return Poll::Pending;
         }
         let deadline = self.terms.deadline;
-        if self.waiting_since.is_none() {
+        let stall = self.terms.delivery.stall.to_std();
+        if self.wait.is_none() {
             let now = Instant::now();
-            self.waiting_since = Some(now);
-            self.alarm.set(deadline.min(now + self.terms.delivery.stall.to_std()));
+            self.wait = Some(Wait { since: now, quiet_since: now, acknowledged: None });
+            self.own.alarm.set(deadline.min(now + stall / LOOKS));
         }
-        ready!(self.alarm.poll(context));
-        let is_late = Instant::now() >= deadline;
-        Poll::Ready(if is_late { Ended::TooSlow } else { Ended::Stalled })
+        loop {
+            ready!(self.own.alarm.poll(context));
+            let now = Instant::now();
+            if now >= deadline {
+                return Poll::Ready(Ended::TooSlow);
+            }
+            if self.is_stalled(now, stall) {
+                return Poll::Ready(Ended::Stalled);
+            }
+            self.own.alarm.set(deadline.min(now + stall / LOOKS));
+        }
+    }
+
+    /// Whether a peer that is waited for has taken nothing for so long. It is looked at several times in
+    /// that span, for it may take a little at a time.
+    fn is_stalled(&mut self, now: Instant, stall: Duration) -> bool {
+        let acknowledged = self.stream.acknowledged();
+        let Some(wait) = &mut self.wait else { return false };
+        if wait.acknowledged.is_some_and(|before| acknowledged > Some(before)) {
+            wait.quiet_since = now;
+        }
+        wait.acknowledged = acknowledged;
+        now.duration_since(wait.quiet_since) >= stall
     }
 
     /// Fits the connection to a peer that asks for much. One that has room for much is taken to be fast,
@@ -221,34 +260,27 @@ impl<S: Stream> Sending<'_, S> {
 
     /// Gives a fast peer more of the kernel's memory, if there is a place for one more.
     fn speed_up(&mut self) {
-        if let Ok(place) = self.terms.limits.fast() {
+        if self.own.fast.is_none() {
+            *self.own.fast = self.terms.limits.fast().ok();
+        }
+        if self.own.fast.is_some() {
             self.stream.set_send_buffer(self.terms.delivery.fast_socket_buffer.as_usize());
-            self.peer = Peer::Fast(place);
+            self.peer = Peer::Fast;
         }
     }
 
     /// Judges a peer that was waited for by how long it took for what there is room for now.
     fn judge(&mut self, written: usize) {
-        let Some(since) = self.waiting_since.take() else { return };
+        let Some(Wait { since, .. }) = self.wait.take() else { return };
         let is_fast = written >= TELLING && written as u128 >= FAST * since.elapsed().as_millis();
         match self.peer {
             Peer::Unknown | Peer::Slow if is_fast => self.speed_up(),
             Peer::Unknown => self.peer = Peer::Slow,
-            Peer::Fast(_) if !is_fast => self.slow_down(),
-            Peer::Fast(_) | Peer::Slow => {}
-        }
-    }
-
-    /// Gives the place of a fast peer to another one.
-    fn slow_down(&mut self) {
-        self.stream.set_send_buffer(self.terms.delivery.socket_buffer.as_usize());
-        self.peer = Peer::Slow;
-    }
-
-    /// Leaves the connection to what comes next as it was found.
-    fn leave(&mut self) {
-        if self.then == Then::GoOn && matches!(self.peer, Peer::Fast(_)) {
-            self.slow_down();
+            Peer::Fast if !is_fast => {
+                self.stream.set_send_buffer(self.terms.delivery.socket_buffer.as_usize());
+                self.peer = Peer::Slow;
+            }
+            Peer::Fast | Peer::Slow => {}
         }
     }
 

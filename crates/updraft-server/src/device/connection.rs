@@ -15,18 +15,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
 use crate::app::{self, App};
 use crate::catalog::Effort;
-use crate::deliver::{self, Ended, OnTheWire, Outcome, Terms, Then};
+use crate::deliver::{self, Ended, OnTheWire, Outcome, Own, Terms, Then};
 use crate::device::alarm::Alarm;
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
 use crate::http::head::all_fields;
 use crate::http::{Answer, BadHead, Body, Method, ParsedHead, RequestHead, Status};
+use crate::limits::FastPlace;
 use crate::router::DeviceRoute;
 use crate::stop::Stop;
 use crate::{log, people};
@@ -57,7 +58,7 @@ pub(crate) fn serve<S: Stream, P: Send>(
         let deadline = Instant::now() + app.bounds.idle.to_std();
         let mut waiting = Waiting::new(deadline);
         let mut connection =
-            Connection { app: &app, peer, kept: Vec::new(), sent: 0, unsettled: None };
+            Connection { app: &app, peer, kept: Vec::new(), sent: 0, fast: None, unsettled: None };
         loop {
             let next = connection.next(&mut stream, &mut waiting, &stop).await;
             if !matches!(next, Next::End) {
@@ -159,6 +160,8 @@ struct Connection<'a> {
     kept: Vec<u8>,
     /// Bytes sent on this connection.
     sent: u64,
+    /// Its place among the fast ones, if it has one.
+    fast: Option<FastPlace>,
     /// An image that was sent, and perhaps has not arrived yet.
     unsettled: Option<Box<Unsettled>>,
 }
@@ -304,7 +307,8 @@ impl Connection<'_> {
             let body = if head_only { &Body::Empty } else { &reply.answer.body };
             let then = if keep_alive { Then::GoOn } else { Then::Close };
             let terms = Terms::new(self.app, started, body.len());
-            deliver::send(stream, head, body, then, terms, alarm, &mut self.sent).await
+            let own = Own { alarm, fast: &mut self.fast, sent: &mut self.sent };
+            deliver::send(stream, head, body, then, terms, own).await
         };
         // From here on the image is the kernel's: its memory and the device's place are free.
         let limits = &self.app.delivery;
@@ -316,6 +320,10 @@ impl Connection<'_> {
                 if request.route == DeviceRoute::OtherMethod && sent.is_ok() {
                     // A body may be on its way: closing at once would take the answer away.
                     deliver::finish(stream, wire, limits, started, alarm).await;
+                } else if !keep_alive {
+                    // Closing with something unread would take back what the kernel still holds. That it
+                    // fails says only that the peer is gone.
+                    let _ = stream.shutdown().await;
                 }
             }
             Err(ended) => {
@@ -364,8 +372,9 @@ impl Connection<'_> {
         let started = Instant::now();
         let head = head(&mut Answer::empty(status), false, self.app.now());
         let terms = Terms::new(self.app, started, 0);
-        let (none, sent) = (Body::Empty, &mut self.sent);
-        if deliver::send(stream, head, &none, Then::GoOn, terms, alarm, sent).await.is_ok() {
+        let none = Body::Empty;
+        let own = Own { alarm, fast: &mut self.fast, sent: &mut self.sent };
+        if deliver::send(stream, head, &none, Then::GoOn, terms, own).await.is_ok() {
             let wire = OnTheWire { start: self.sent, length: 0 };
             deliver::finish(stream, wire, &self.app.delivery, started, alarm).await;
         }

@@ -89,28 +89,18 @@ fn attempt<T>(mut operation: impl FnMut() -> io::Result<T>) -> Option<io::Result
     }
 }
 
-/// Waits until the socket takes something, and what came of giving it `wanted` bytes then. If it took
-/// fewer it is full: nobody needs to ask it again before it has room.
+/// Waits until the socket takes something, and what came of giving it something then.
 fn poll_io(
     stream: &TcpStream,
     context: &mut Context<'_>,
-    wanted: usize,
     mut operation: impl FnMut() -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     loop {
         ready!(stream.poll_write_ready(context))?;
-        let mut taken = None;
-        let result = stream.try_io(Interest::WRITABLE, || match operation()? {
-            some if some < wanted => {
-                taken = Some(some);
-                Err(io::ErrorKind::WouldBlock.into())
-            }
-            all => Ok(all),
-        });
-        match (result, taken) {
-            (_, Some(some)) => return Poll::Ready(Ok(some)),
-            (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => {}
-            (result, None) => return Poll::Ready(result),
+        match stream.try_io(Interest::WRITABLE, &mut operation) {
+            // Only this says that the socket is full: a signal, too, ends a call early.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return Poll::Ready(result),
         }
     }
 }
@@ -201,8 +191,7 @@ impl Stream for Fresh {
             return Poll::Ready(result);
         }
         let stream = self.register()?;
-        let wanted = slices.iter().map(|slice| slice.len()).sum();
-        poll_io(&stream, context, wanted, || send_last(stream.as_fd(), slices))
+        poll_io(&stream, context, || send_last(stream.as_fd(), slices))
     }
 
     fn poll_send_file(
@@ -212,7 +201,7 @@ impl Stream for Fresh {
         range: Range<usize>,
     ) -> Poll<io::Result<usize>> {
         let stream = self.register()?;
-        poll_io(&stream, context, range.len(), || {
+        poll_io(&stream, context, || {
             let mut offset = range.start as u64;
             Ok(sendfile(stream.as_fd(), file, Some(&mut offset), range.len())?)
         })
@@ -232,6 +221,10 @@ impl Stream for Fresh {
 
     fn acknowledged(&self) -> Option<u64> {
         self.socket().and_then(|socket| sys::bytes_acknowledged(socket).ok())
+    }
+
+    fn is_gone(&self) -> bool {
+        self.socket().is_none_or(|socket| sys::is_gone(socket).unwrap_or(false))
     }
 
     fn reset_on_close(&self) {

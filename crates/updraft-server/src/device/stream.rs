@@ -38,6 +38,9 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Bytes that the peer has acknowledged so far, where that can be told.
     fn acknowledged(&self) -> Option<u64>;
 
+    /// Whether the connection is over in both directions, where that can be told.
+    fn is_gone(&self) -> bool;
+
     /// Makes closing a reset, which no peer takes for the end of a body.
     fn reset_on_close(&self);
 }
