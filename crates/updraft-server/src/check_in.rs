@@ -5,7 +5,7 @@ use std::fmt;
 
 use updraft_core::Family;
 
-use crate::digest::{Digest, Md5, Sha256};
+use crate::digest::{Md5, Sha256, digit};
 
 /// What a device said of itself. Numbers are as reported: a device may be wrong, or lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +59,15 @@ impl Mac {
     /// Reads six hex pairs of either case, with `:`, `-` or nothing between them. `None` if that is no
     /// single device's MAC.
     pub(crate) fn read(text: &[u8]) -> Option<Self> {
-        let mut digits = [0; 12];
-        let mut count = 0;
+        let (mut digits, mut all) = (0, 0_u64);
         for &byte in text.iter().filter(|byte| !matches!(byte, b':' | b'-')) {
-            *digits.get_mut(count)? = byte;
-            count += 1;
+            all = all << 4 | u64::from(digit(byte)?);
+            digits += 1;
         }
-        let mac = Digest::<6>::from_hex(&digits[..count]).ok()?.0;
+        let [0, 0, mac @ ..] = all.to_be_bytes() else { return None };
+        if digits != 12 {
+            return None;
+        }
         // Bit 0 of the first byte: group address (IEEE 802).
         (mac != [0; 6] && mac[0] & 1 == 0).then_some(Self(mac))
     }
@@ -103,7 +105,15 @@ mod tests {
 
     #[test]
     fn what_names_no_single_device_is_no_identity() {
-        for text in ["", "00:00:00:00:00:00", "FF:FF:FF:FF:FF:FF", "01:00:5E:00:00:01", "5C:CF"] {
+        for text in [
+            "",
+            "00:00:00:00:00:00",
+            "FF:FF:FF:FF:FF:FF",
+            "01:00:5E:00:00:01",
+            "5C:CF",
+            "005CCF7FB1E042",
+            "5C:CF:7F:B1:E0:4G",
+        ] {
             assert_eq!(Mac::read(text.as_bytes()), None, "{text}");
         }
     }

@@ -48,6 +48,11 @@ impl<const N: usize> Digest<N> {
     }
 }
 
+/// The value of a hex digit of either case.
+pub(crate) fn digit(byte: u8) -> Option<u8> {
+    Some(VALUES[usize::from(byte)]).filter(|value| value & NO_DIGIT == 0)
+}
+
 /// The value of what is no hex digit: a bit that no value of one has.
 const NO_DIGIT: u8 = 0x80;
 

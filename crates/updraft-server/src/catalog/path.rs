@@ -98,18 +98,25 @@ impl CatalogPath {
 /// characters and spelt that way already. Most are; all others have to be looked at closely.
 pub(super) fn clean(path: &str) -> Option<&str> {
     let path = path.strip_prefix('/').unwrap_or(path);
-    let mut starts = true;
-    let is_usual = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {
-            starts = false;
-            true
-        }
-        b'.' => !starts,
-        b'/' => !std::mem::replace(&mut starts, true),
-        _ => false,
+    let mut before = b'/';
+    let is_usual = |byte: u8| {
+        let starts = std::mem::replace(&mut before, byte) == b'/';
+        USUAL[usize::from(byte)] && !(starts && matches!(byte, b'.' | b'/'))
     };
-    (path.len() <= MAX_LENGTH && path.bytes().all(is_usual) && !starts).then_some(path)
+    (path.len() <= MAX_LENGTH && path.bytes().all(is_usual) && before != b'/').then_some(path)
 }
+
+/// Whether a byte stands for itself in every path.
+const USUAL: [bool; 256] = {
+    let mut usual = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        usual[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
+        byte += 1;
+    }
+    usual
+};
 
 impl Borrow<str> for CatalogPath {
     fn borrow(&self) -> &str {

@@ -3,11 +3,11 @@
 //! of this form the full reader would read alike.
 
 use crate::http::fields::{Fields, Meaning};
-use crate::http::head::{MAX_FIELDS, RequestHead};
-use crate::http::{Method, Version};
+use crate::http::head::MAX_FIELDS;
+use crate::http::{Method, ParsedHead, RequestHead, Version};
 
-/// A head of the plain form, and how many bytes it takes.
-pub(super) fn read(bytes: &[u8]) -> Option<(RequestHead<'_>, usize)> {
+/// A complete head of the plain form.
+pub(super) fn read(bytes: &[u8]) -> Option<ParsedHead<'_>> {
     let rest = bytes.strip_prefix(b"GET ")?;
     let (target, rest) = rest.split_at_checked(position(rest, |word| is_outside(word, b'!'))?)?;
     let (line_end, mut rest) = rest.split_first_chunk()?;
@@ -34,7 +34,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<(RequestHead<'_>, usize)> {
     }
     let target = std::str::from_utf8(target).ok()?;
     let length = bytes.len() - rest.len() + b"\r\n".len();
-    Some((RequestHead { method: Method::Get, target, version, fields }, length))
+    let head = RequestHead { method: Method::Get, target, version, fields };
+    Some(ParsedHead::Complete(head, length))
 }
 
 /// Whether a field can have that name (RFC 9110 section 5.6.2). The known ones need not be asked.
