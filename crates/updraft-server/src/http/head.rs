@@ -38,6 +38,7 @@ pub(crate) enum Version {
 
 /// What the bytes received so far amount to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made, and never kept")]
 pub(crate) enum ParsedHead<'b> {
     /// The head has not ended yet.
     Partial,
