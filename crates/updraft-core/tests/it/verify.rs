@@ -168,3 +168,38 @@ fn a_revision_that_is_asked_for_is_information() {
     check(&file, &Known::default(), Check::Revision, Outcome::NotChecked(missing));
     assert_eq!(missing.to_string(), "the image asks for a chip of revision 3.0 to 3.99");
 }
+
+#[test]
+fn each_chip_knows_the_keys_of_its_secure_boot() {
+    use KeyKind::{P256, Rsa3072};
+    for (chip, takes) in [
+        (Chip::Esp32, &[Rsa3072][..]),
+        (Chip::Esp32S2, &[Rsa3072]),
+        (Chip::Esp32S3, &[Rsa3072]),
+        (Chip::Esp32C3, &[Rsa3072]),
+        (Chip::Esp32C2, &[P256]),
+        (Chip::Esp32C5, &[P256]),
+        (Chip::Esp32C61, &[P256]),
+        (Chip::Esp32C6, &[Rsa3072, P256]),
+        (Chip::Esp32H2, &[Rsa3072, P256]),
+    ] {
+        let file = Esp32Image::new(chip).build().unwrap();
+        for key in [Rsa3072, P256] {
+            let known = Known { block: Some(Ok(key)), ..Known::default() };
+            let strange = Outcome::Failed(Reason::KeyOfChip { chip, key });
+            let expected = if takes.contains(&key) { Outcome::Passed } else { strange };
+            check(&file, &known, Check::SignatureBlock, expected);
+        }
+    }
+}
+
+#[test]
+fn a_segment_has_less_than_16_mib() {
+    let with = |length| Esp32Image::new(Chip::Esp32).filler(length, 1).build().unwrap();
+    // The segment has the descriptor, too.
+    let descriptor = with(0)[24 + 4..].first_chunk().copied().map(u32::from_le_bytes).unwrap();
+    let longest = (16 << 20) - 4 - descriptor as usize;
+    check(&with(longest), &Known::default(), Check::Segments, Outcome::Passed);
+    let long = Outcome::Failed(Reason::SegmentLength(0));
+    check(&with(longest + 4), &Known::default(), Check::Segments, long);
+}
