@@ -43,9 +43,7 @@ impl<'a> Meter<'a> {
         };
         let server = cpus(self.before.server, after.server);
         let load = cpus(self.before.load, after.load);
-        // A process that ended is with who waited for it, if anybody did.
-        let before = |pid| self.before.others.get(pid).copied().unwrap_or_default();
-        let others = after.others.iter().map(|(pid, used)| used.saturating_sub(before(pid))).sum();
+        let others = used_between(&self.before.others, &after.others);
         let others = cpus(Duration::ZERO, others) + cpus(self.before.stolen, after.stolen);
         let idle = cpus(self.before.idle, after.idle);
         let packets = (after.cores - idle - server - load - others).max(0.0);
@@ -57,7 +55,7 @@ struct Reading {
     server: Duration,
     load: Duration,
     /// Of each other process.
-    others: BTreeMap<u32, Duration>,
+    others: BTreeMap<u32, Used>,
     /// By the machine's host.
     stolen: Duration,
     /// Of all cores together.
@@ -79,9 +77,18 @@ impl Reading {
     }
 }
 
+/// CPU time of one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Used {
+    /// By itself.
+    own: Duration,
+    /// By all that it waited for when they ended, over their whole lives.
+    waited_for: Duration,
+}
+
 /// CPU time of each process but the server's, ourselves, and the kernel's threads that take over the work
 /// on packets when interrupts cannot keep up. What runs outside a container is not seen from inside.
-fn others(server: &[u32]) -> Result<BTreeMap<u32, Duration>> {
+fn others(server: &[u32]) -> Result<BTreeMap<u32, Used>> {
     let own = std::process::id();
     let is_other = |pid: &u32| *pid != own && !server.contains(pid);
     // Processes come and go.
@@ -89,15 +96,30 @@ fn others(server: &[u32]) -> Result<BTreeMap<u32, Duration>> {
     Ok(processes()?.into_iter().filter(is_other).filter_map(used_by).collect())
 }
 
-/// CPU time of a process and of those it waited for, from `/proc/PID/stat`; of `ksoftirqd` none.
-fn used(stat: &str) -> Option<Duration> {
+/// What was used between two looks. Of what ended in between, only that time counts which its parent was
+/// told and which was not there before.
+fn used_between(before: &BTreeMap<u32, Used>, after: &BTreeMap<u32, Used>) -> Duration {
+    let (mut own, mut waited_for) = (Duration::ZERO, Duration::ZERO);
+    for (pid, now) in after {
+        let then = before.get(pid).copied().unwrap_or_default();
+        own += now.own.saturating_sub(then.own);
+        waited_for += now.waited_for.saturating_sub(then.waited_for);
+    }
+    let ended = before.iter().filter(|(pid, _)| !after.contains_key(pid));
+    let known: Duration = ended.map(|(_, used)| used.own + used.waited_for).sum();
+    own + waited_for.saturating_sub(known)
+}
+
+/// CPU time of a process, from `/proc/PID/stat`; of `ksoftirqd` none.
+fn used(stat: &str) -> Option<Used> {
     let (name, rest) = stat.rsplit_once(')')?;
     if name.contains("(ksoftirqd/") {
         return None;
     }
     // Behind the name: state, ten fields, then utime, stime, cutime and cstime in 1/100 s (proc(5)).
-    let times = rest.split_whitespace().skip(11).take(4).map(|time| time.parse::<u64>().ok());
-    Some(Duration::from_millis(times.sum::<Option<u64>>()? * 10))
+    let mut times = rest.split_whitespace().skip(11).map(|time| time.parse::<u64>().ok());
+    let mut next = || Some(Duration::from_millis(times.next()?? * 10));
+    Some(Used { own: next()? + next()?, waited_for: next()? + next()? })
 }
 
 /// Time that the machine's host kept all cores together from us, from `/proc/stat`.
@@ -197,10 +219,32 @@ mod tests {
         assert_eq!(parent("17 (a) b) S 5 17 17 0"), Some(5));
         assert_eq!(stolen(stat), Some(Duration::from_millis(2_600)));
         let stat = "17 (a) b) S 5 17 17 0 -1 1 2 3 4 5 10 20 300 4000 20 0";
-        assert_eq!(used(stat), Some(Duration::from_millis(43_300)));
+        let expected =
+            Used { own: Duration::from_millis(300), waited_for: Duration::from_millis(43_000) };
+        assert_eq!(used(stat), Some(expected));
         assert_eq!(used(&stat.replace("a) b", "ksoftirqd/0")), None);
         let sockstat = "sockets: used 9\nTCP: inuse 5 orphan 0 tw 3 alloc 8 mem 12\nUDP: inuse 1\n";
         assert_eq!(sockstat_pages(sockstat), Some(12));
+    }
+
+    #[test]
+    fn what_ended_counts_once() {
+        let all = |list: &[(u32, u64, u64)]| {
+            let used = |own, waited_for| Used {
+                own: Duration::from_secs(own),
+                waited_for: Duration::from_secs(waited_for),
+            };
+            list.iter().map(|&(pid, own, waited)| (pid, used(own, waited))).collect()
+        };
+        let check = |before: &[_], after: &[_], expected| {
+            let used = used_between(&all(before), &all(after));
+            assert_eq!(used, Duration::from_secs(expected), "{before:?} {after:?}");
+        };
+        check(&[(1, 5, 0), (2, 90, 0)], &[(1, 6, 0), (2, 92, 0)], 3);
+        // A child of 1 that ended after two more seconds, and one that nobody waited for.
+        check(&[(1, 5, 0), (2, 90, 0)], &[(1, 5, 92)], 2);
+        check(&[(1, 5, 0), (2, 90, 0)], &[(1, 6, 0)], 1);
+        check(&[(1, 5, 0)], &[(1, 5, 0), (3, 4, 0)], 4);
     }
 
     #[test]

@@ -39,6 +39,7 @@ struct Missed {
 #[derive(Debug, Default)]
 struct Images {
     by_sha256: HashMap<digest::Sha256, Cached>,
+    /// Of all of them, and of those that are being read.
     bytes: u64,
 }
 
@@ -94,16 +95,19 @@ impl ImageCache {
         }
         let image = SharedBytes::read(file, size)
             .inspect_err(|error| tracing::debug!(%error, "cannot keep an image in memory"))
-            .ok()?;
-        if Sha256::digest(&*image)[..] != sha256.0 {
-            return None;
-        }
-        let image = Arc::new(image);
+            .ok()
+            .filter(|image| Sha256::digest(&**image)[..] == sha256.0)
+            .map(Arc::new);
         let used = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));
         let mut images = self.images.write().unwrap_or_else(PoisonError::into_inner);
-        images.bytes += size;
-        images.by_sha256.insert(*sha256, Cached { image: image.clone(), used });
-        Some(image)
+        match &image {
+            Some(image) => {
+                let cached = Cached { image: Arc::clone(image), used };
+                images.by_sha256.insert(*sha256, cached);
+            }
+            None => images.bytes -= size,
+        }
+        image
     }
 
     fn has_room(&self, size: u64) -> bool {
@@ -125,7 +129,8 @@ impl ImageCache {
         false
     }
 
-    /// Drops what was not asked for the longest until `size` bytes fit. An image that is being sent
+    /// Drops what was not asked for the longest until `size` bytes fit, and keeps those for the image that
+    /// is to come: nobody else must take them for free meanwhile. An image that is being sent
     /// would not free any memory, so it stays; if that leaves too little, all stay.
     fn make_room(&self, size: u64) -> bool {
         let mut images = self.images.write().unwrap_or_else(PoisonError::into_inner);
@@ -153,6 +158,7 @@ impl ImageCache {
                 images.bytes -= dropped.image.len() as u64;
             }
         }
+        images.bytes += size;
         true
     }
 }
@@ -227,5 +233,7 @@ mod tests {
         assert!(cache.load(&sha256, 4, &other).is_none());
         assert!(cache.load(&sha256, 11, &other).is_none());
         assert!(cache.get(&sha256).is_none());
+        // Nor does it leave less room.
+        assert!(cache.has_room(10));
     }
 }
