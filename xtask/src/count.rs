@@ -34,8 +34,8 @@ enum Kept {
 }
 
 const BUDGETS: [Budget; 2] = [
-    Budget { name: "a check on a connection of its own", kept: Kept::No, instructions: 35_000 },
-    Budget { name: "a check on a kept connection", kept: Kept::Yes, instructions: 27_000 },
+    Budget { name: "a check on a connection of its own", kept: Kept::No, instructions: 20_000 },
+    Budget { name: "a check on a kept connection", kept: Kept::Yes, instructions: 13_500 },
 ];
 
 /// Checks of the shorter and of the longer run: the difference leaves out start and end.

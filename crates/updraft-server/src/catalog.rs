@@ -252,7 +252,7 @@ impl Catalog {
     /// anyone. A crowd of devices costs one look, not thousands.
     fn was_just_seen(&self, entry: &Entry, now: Timestamp) -> bool {
         let age = now.as_millisecond().saturating_sub(entry.seen.load(Ordering::Relaxed));
-        (0..self.rules.recheck.0.as_millis()).contains(&i128::from(age))
+        age >= 0 && SignedDuration::from_millis(age) < self.rules.recheck.0
     }
 
     /// Opens a file that was found, for reading. `None` if another one stands there by now.

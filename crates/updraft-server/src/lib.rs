@@ -25,9 +25,9 @@ pub use server::{StartError, run};
 /// Reads hostile bytes as the device plane does, up to where the disk comes in. For the fuzzer.
 #[doc(hidden)]
 pub fn read_request(bytes: &[u8]) {
-    use http::{ParsedHead, RequestHead};
+    use http::{Fields, ParsedHead, RequestHead};
 
-    if let ParsedHead::Complete(head, length) = RequestHead::parse(bytes) {
+    if let ParsedHead::Complete(head, length) = RequestHead::parse(bytes, &mut Fields::default()) {
         assert!(length <= bytes.len(), "a head takes no more bytes than there are");
         if let Ok(device::request::Sorted::Device(request)) =
             device::request::sort(&head, std::net::Ipv4Addr::LOCALHOST.into())

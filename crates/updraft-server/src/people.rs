@@ -25,7 +25,7 @@ use crate::deliver::Outcome;
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::respond;
 use crate::device::stream::Stream;
-use crate::http::{Answer, Body as AnswerBody, Method, RequestHead, Status, Version};
+use crate::http::{Answer, Body as AnswerBody, Fields, Method, RequestHead, Status, Version};
 use crate::people::patience::Patience;
 use crate::people::rewind::Rewind;
 use crate::stop::Stop;
@@ -90,7 +90,8 @@ async fn answer(
         };
         log::head(target, fields(), peer);
         let method = Method::of(request.method().as_str());
-        let head = RequestHead::new(method, target, Version::Http11, fields());
+        let mut known = Fields::default();
+        let head = RequestHead::new(method, target, Version::Http11, fields(), &mut known);
         sort(&head, peer.ip())
     };
     match sorted {

@@ -2,7 +2,7 @@
 
 use std::future::Future as _;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -11,12 +11,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Alarm {
     deadline: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes when it goes off.
+    waker: Option<Waker>,
 }
 
 impl Alarm {
     /// An alarm for that time.
     pub(crate) fn at(deadline: Instant) -> Self {
-        Self { deadline, timer: None }
+        Self { deadline, timer: None, waker: None }
     }
 
     /// Moves the deadline.
@@ -26,12 +28,18 @@ impl Alarm {
             && deadline < timer.deadline()
         {
             timer.as_mut().reset(deadline);
+            self.waker = None;
         }
     }
 
     /// Ready once the deadline has passed.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(self.deadline)));
+        let is_set = self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        if is_set && !timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.waker = Some(context.waker().clone());
         loop {
             ready!(timer.as_mut().poll(context));
             if Instant::now() >= self.deadline {

@@ -26,7 +26,7 @@ use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
 use crate::http::head::all_fields;
-use crate::http::{Answer, BadHead, Body, Method, ParsedHead, RequestHead, Status};
+use crate::http::{Answer, BadHead, Body, Fields, Method, ParsedHead, RequestHead, Status};
 use crate::limits::FastPlace;
 use crate::router::DeviceRoute;
 use crate::stop::Stop;
@@ -256,7 +256,7 @@ impl Connection<'_> {
     /// stays where it is, for hyper to read.
     fn read(&self, bytes: &[u8]) -> (Option<Next>, usize) {
         let limit = self.app.bounds.head_size.as_usize();
-        match RequestHead::parse(bytes) {
+        match RequestHead::parse(bytes, &mut Fields::default()) {
             ParsedHead::Partial if bytes.len() > limit => (Some(Next::Bad(BadHead::TooLarge)), 0),
             ParsedHead::Partial => (None, 0),
             ParsedHead::Bad(error) => (Some(Next::Bad(error)), 0),

@@ -59,8 +59,8 @@ pub(crate) enum Sorted {
 }
 
 /// Tells a device's request from a person's.
-pub(crate) fn sort(head: &RequestHead<'_>, peer: IpAddr) -> Result<Sorted, BadHead> {
-    let client = arduino::read(&head.fields)?;
+pub(crate) fn sort(head: &RequestHead<'_, '_>, peer: IpAddr) -> Result<Sorted, BadHead> {
+    let client = arduino::read(head.fields)?;
     let target = Target::new(head.target);
     let Plane::Device(route) = plane(head.method, target, &client) else {
         return Ok(Sorted::People);
@@ -74,7 +74,7 @@ pub(crate) fn sort(head: &RequestHead<'_>, peer: IpAddr) -> Result<Sorted, BadHe
         framing: Framing { method: head.method, keep_alive: head.keeps_alive() },
         client,
         path: target.path().into(),
-        conditions: conditions(&head.fields),
+        conditions: conditions(head.fields),
         peer: peer.to_canonical(),
     })))
 }

@@ -182,8 +182,8 @@ mod tests {
     use crate::http::{ParsedHead, RequestHead};
 
     fn client(request: &[u8]) -> Result<Client, BadHead> {
-        match RequestHead::parse(request) {
-            ParsedHead::Complete(head, _) => read(&head.fields),
+        match RequestHead::parse(request, &mut Fields::default()) {
+            ParsedHead::Complete(head, _) => read(head.fields),
             other => panic!("{other:?}"),
         }
     }

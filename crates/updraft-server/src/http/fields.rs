@@ -152,7 +152,8 @@ fn fill<'b>(slot: &mut Option<&'b [u8]>, value: &'b [u8], conflict: &mut bool) {
 /// The last byte of a name, a letter as a small one: with the length it tells all known names apart, so
 /// that each name is compared with one.
 fn last(name: &[u8]) -> u8 {
-    name.last().map_or(0, u8::to_ascii_lowercase)
+    // The bit by which ASCII tells small letters from large ones; digits have it, too.
+    name.last().map_or(0, |byte| byte | 0x20)
 }
 
 /// What follows a prefix.

@@ -11,14 +11,14 @@ use crate::http::plain;
 /// Most header fields a head may have. Real clients send up to 16.
 pub(super) const MAX_FIELDS: usize = 64;
 
-/// A request head, borrowed from the bytes it was read from.
+/// A request head, borrowed from the bytes it was read from; its fields from whoever reads it.
 #[derive(Debug)]
-pub(crate) struct RequestHead<'b> {
+pub(crate) struct RequestHead<'h, 'b> {
     pub(crate) method: Method,
     /// The request target as sent: not decoded, perhaps without a leading slash.
     pub(crate) target: &'b str,
     pub(crate) version: Version,
-    pub(crate) fields: Fields<'b>,
+    pub(crate) fields: &'h Fields<'b>,
 }
 
 /// The methods that the device plane tells apart.
@@ -38,12 +38,11 @@ pub(crate) enum Version {
 
 /// What the bytes received so far amount to.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made, and never kept")]
-pub(crate) enum ParsedHead<'b> {
+pub(crate) enum ParsedHead<'h, 'b> {
     /// The head has not ended yet.
     Partial,
     /// A head, and how many bytes it takes.
-    Complete(RequestHead<'b>, usize),
+    Complete(RequestHead<'h, 'b>, usize),
     /// This can become no request.
     Bad(BadHead),
 }
@@ -65,29 +64,36 @@ pub(crate) enum BadHead {
     Body,
 }
 
-impl<'b> RequestHead<'b> {
+impl<'h, 'b> RequestHead<'h, 'b> {
     /// A head that another reader took apart.
     pub(crate) fn new(
         method: Method,
         target: &'b str,
         version: Version,
         all: impl Iterator<Item = (&'b [u8], &'b [u8])>,
+        fields: &'h mut Fields<'b>,
     ) -> Self {
-        let mut fields = Fields::default();
+        *fields = Fields::default();
         for (name, value) in all {
             fields.take(name, value);
         }
         Self { method, target, version, fields }
     }
 
-    /// Reads a head from the start of `bytes`. Never panics, whatever they are.
-    pub(crate) fn parse(bytes: &'b [u8]) -> ParsedHead<'b> {
-        plain::read(bytes).unwrap_or_else(|| Self::parse_any(bytes))
+    /// Reads a head from the start of `bytes`, and its fields into `fields`, which are empty before.
+    /// Never panics, whatever the bytes are.
+    pub(crate) fn parse(bytes: &'b [u8], fields: &'h mut Fields<'b>) -> ParsedHead<'h, 'b> {
+        match plain::read(bytes, fields) {
+            Some((target, version, length)) => {
+                ParsedHead::Complete(Self { method: Method::Get, target, version, fields }, length)
+            }
+            None => Self::parse_any(bytes, fields),
+        }
     }
 
     /// Reads a head in whatever form, and says what is wrong with it.
     #[cold]
-    fn parse_any(bytes: &'b [u8]) -> ParsedHead<'b> {
+    fn parse_any(bytes: &'b [u8], fields: &'h mut Fields<'b>) -> ParsedHead<'h, 'b> {
         let mut storage: [MaybeUninit<Header<'b>>; MAX_FIELDS] =
             [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
@@ -105,7 +111,10 @@ impl<'b> RequestHead<'b> {
                 };
                 let version = if version == 0 { Version::Http10 } else { Version::Http11 };
                 let all = request.headers.iter().map(|field| (field.name.as_bytes(), field.value));
-                ParsedHead::Complete(Self::new(Method::of(method), target, version, all), length)
+                ParsedHead::Complete(
+                    Self::new(Method::of(method), target, version, all, fields),
+                    length,
+                )
             }
             Err(httparse::Error::TooManyHeaders) => ParsedHead::Bad(BadHead::TooLarge),
             Err(_) => ParsedHead::Bad(BadHead::Syntax),
@@ -145,8 +154,8 @@ mod tests {
 
     use super::*;
 
-    fn complete(bytes: &[u8]) -> RequestHead<'_> {
-        match RequestHead::parse(bytes) {
+    fn complete<'h, 'b>(bytes: &'b [u8], fields: &'h mut Fields<'b>) -> RequestHead<'h, 'b> {
+        match RequestHead::parse(bytes, fields) {
             ParsedHead::Complete(head, length) => {
                 assert_eq!(length, bytes.len());
                 head
@@ -158,7 +167,8 @@ mod tests {
     #[test]
     fn a_device_request_is_read_in_any_case() {
         let request = b"GET fw/x.bin HTTP/1.0\r\nUSER-agent:  a \r\nrange: b\r\nX-y: c\r\n\r\n";
-        let head = complete(request);
+        let mut fields = Fields::default();
+        let head = complete(request, &mut fields);
         assert_eq!(head.method, Method::Get);
         assert_eq!(head.target, "fw/x.bin");
         assert_eq!(head.version, Version::Http10);
@@ -173,7 +183,8 @@ mod tests {
 
     #[test]
     fn raw_utf8_names_are_read() {
-        let head = complete("GET /fährte.bin HTTP/1.0\n\n".as_bytes());
+        let mut fields = Fields::default();
+        let head = complete("GET /fährte.bin HTTP/1.0\n\n".as_bytes(), &mut fields);
         assert_eq!(head.target, "/fährte.bin");
     }
 
@@ -181,7 +192,7 @@ mod tests {
     fn keep_alive_needs_http_1_1_and_no_close() {
         let keeps = |rest: &str| {
             let bytes = format!("GET / {rest}\r\n\r\n");
-            complete(bytes.as_bytes()).keeps_alive()
+            complete(bytes.as_bytes(), &mut Fields::default()).keeps_alive()
         };
         assert!(keeps("HTTP/1.1"));
         assert!(!keeps("HTTP/1.1\r\nConnection: x, Close\r\nConnection: y"));
@@ -192,7 +203,7 @@ mod tests {
     fn bodies_and_conflicts_are_refused() {
         let refused = |fields: &str| {
             let bytes = format!("GET / HTTP/1.1\r\n{fields}\r\n");
-            complete(bytes.as_bytes()).fields.refuse_doubtful()
+            complete(bytes.as_bytes(), &mut Fields::default()).fields.refuse_doubtful()
         };
         assert_eq!(refused("Transfer-Encoding: identity\r\n"), Err(BadHead::Body));
         assert_eq!(refused("Content-Length: 5\r\n"), Err(BadHead::Body));
@@ -207,28 +218,41 @@ mod tests {
     fn what_is_not_http_is_said_so() {
         for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET /a b.bin HTTP/1.0\r\n\r\n"] {
             assert!(
-                matches!(RequestHead::parse(bytes), ParsedHead::Bad(BadHead::Syntax)),
+                matches!(
+                    RequestHead::parse(bytes, &mut Fields::default()),
+                    ParsedHead::Bad(BadHead::Syntax)
+                ),
                 "{bytes:?}"
             );
         }
         let many = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(MAX_FIELDS + 1));
-        assert!(matches!(RequestHead::parse(many.as_bytes()), ParsedHead::Bad(BadHead::TooLarge)));
-        assert!(matches!(RequestHead::parse(b"GET / HT"), ParsedHead::Partial));
+        assert!(matches!(
+            RequestHead::parse(many.as_bytes(), &mut Fields::default()),
+            ParsedHead::Bad(BadHead::TooLarge)
+        ));
+        assert!(matches!(
+            RequestHead::parse(b"GET / HT", &mut Fields::default()),
+            ParsedHead::Partial
+        ));
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            if let ParsedHead::Complete(head, _) = RequestHead::parse(&bytes) {
+            if let ParsedHead::Complete(head, _) = RequestHead::parse(&bytes, &mut Fields::default()) {
                 let _ = head.fields.refuse_doubtful();
             }
         }
 
         #[test]
         fn a_plain_head_is_what_the_full_reader_says(bytes in nearly_plain()) {
-            let full = format!("{:?}", RequestHead::parse_any(&bytes));
-            if let Some(plain) = plain::read(&bytes) {
-                proptest::prop_assert_eq!(format!("{plain:?}"), full, "{}", bytes.escape_ascii());
+            let (mut fields, mut of_full) = Default::default();
+            if let Some((target, version, length)) = plain::read(&bytes, &mut fields) {
+                let head = RequestHead { method: Method::Get, target, version, fields: &fields };
+                let plain = ParsedHead::Complete(head, length);
+                let full = RequestHead::parse_any(&bytes, &mut of_full);
+                let (plain, full) = (format!("{plain:?}"), format!("{full:?}"));
+                proptest::prop_assert_eq!(plain, full, "{}", bytes.escape_ascii());
             }
         }
     }
@@ -253,6 +277,6 @@ mod tests {
     #[test]
     fn what_devices_send_is_plain() {
         let request = include_bytes!("../../../../testdata/wire/arduino_esp8266/sketch.http");
-        assert!(plain::read(request).is_some());
+        assert!(plain::read(request, &mut Fields::default()).is_some());
     }
 }

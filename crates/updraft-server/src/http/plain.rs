@@ -3,11 +3,14 @@
 //! of this form the full reader would read alike.
 
 use crate::http::fields::{Fields, Meaning};
-use crate::http::head::MAX_FIELDS;
-use crate::http::{Method, ParsedHead, RequestHead, Version};
+use crate::http::head::{MAX_FIELDS, Version};
 
-/// A complete head of the plain form.
-pub(super) fn read(bytes: &[u8]) -> Option<ParsedHead<'_>> {
+/// Target, version and length of a complete head of the plain form. Its fields are taken into `fields`,
+/// which are of no use if it is of another form.
+pub(super) fn read<'b>(
+    bytes: &'b [u8],
+    fields: &mut Fields<'b>,
+) -> Option<(&'b str, Version, usize)> {
     let rest = bytes.strip_prefix(b"GET ")?;
     let (target, rest) = rest.split_at_checked(position(rest, |word| is_outside(word, b'!'))?)?;
     let (line_end, mut rest) = rest.split_first_chunk()?;
@@ -19,7 +22,6 @@ pub(super) fn read(bytes: &[u8]) -> Option<ParsedHead<'_>> {
     if target.is_empty() {
         return None;
     }
-    let mut fields = Fields::default();
     let mut room = MAX_FIELDS;
     while !rest.starts_with(b"\r\n") {
         room = room.checked_sub(1)?;
@@ -34,8 +36,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<ParsedHead<'_>> {
     }
     let target = std::str::from_utf8(target).ok()?;
     let length = bytes.len() - rest.len() + b"\r\n".len();
-    let head = RequestHead { method: Method::Get, target, version, fields };
-    Some(ParsedHead::Complete(head, length))
+    Some((target, version, length))
 }
 
 /// Whether a field can have that name (RFC 9110 section 5.6.2). The known ones need not be asked.
