@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::shell::{self, command, succeeds};
-use crate::{python, ui};
+use crate::{debian, python, ui};
 
 /// Which tests to run.
 #[derive(clap::Args)]
@@ -40,6 +40,10 @@ pub(crate) fn all(profile: &str) -> Result<()> {
 /// The test run with its judges, for more arguments.
 fn nextest(profile: &str) -> Result<Command> {
     let judges = python::venv(python::JUDGES)?;
+    // The store's tests start it themselves; without it they say that they skip, on CI they fail.
+    if let Err(error) = debian::need(&["postgresql"]) {
+        ui::say(format_args!("{error:#}; going on without PostgreSQL"));
+    }
     let mut nextest = if succeeds(&mut command("cargo", &["nextest", "--version"])) {
         command("cargo", &[])
     } else {

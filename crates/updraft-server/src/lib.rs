@@ -11,12 +11,16 @@ mod device;
 mod dialect;
 mod digest;
 mod http;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server does not publish yet"))]
+mod images;
 mod limits;
 pub mod log;
 mod people;
 mod router;
 mod server;
 mod stop;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server does not keep anything yet"))]
+mod store;
 mod sys;
 
 pub use decide::{Gate, Policy, Same};
