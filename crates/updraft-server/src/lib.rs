@@ -17,6 +17,8 @@ mod limits;
 pub mod log;
 mod people;
 mod router;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server gives no tokens yet"))]
+mod secret;
 mod server;
 mod stop;
 #[cfg_attr(not(test), expect(dead_code, reason = "the server does not keep anything yet"))]

@@ -5,23 +5,37 @@
 //! Only BIGINT and TEXT are stored, times as Unix milliseconds. SQLite has one writer at a time, so its
 //! transactions never collide; PostgreSQL's are SERIALIZABLE and are run again when they do.
 
+pub(crate) mod attempts;
+pub(crate) mod channels;
+pub(crate) mod devices;
 mod error;
+pub(crate) mod events;
 mod handle;
 mod ids;
+pub(crate) mod images;
+mod import;
+pub(crate) mod inventory;
 mod migrate;
+pub(crate) mod page;
+pub(crate) mod products;
+pub(crate) mod releases;
+pub(crate) mod snapshot;
 #[cfg(test)]
 mod suite;
+pub(crate) mod tokens;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _};
 
-pub(crate) use error::StoreError;
+pub(crate) use error::{StoreError, What};
 pub(crate) use handle::StoreHandle;
+use events::{By, Note};
 use ids::Ids;
 
 /// What the store gives back.
@@ -40,6 +54,8 @@ pub(crate) struct Store {
     /// For changing: with SQLite one connection, which queues what is to be written.
     writers: AnyPool,
     ids: Ids,
+    /// The latest revision that this process knows of.
+    revision: AtomicI64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +120,12 @@ impl Store {
             Engine::Sqlite => pool(CONNECTIONS).connect_lazy_with(options),
             Engine::Postgres => writers.clone(),
         };
-        let store = Self { engine, readers, writers, ids: Ids::default() };
+        let store = Self { engine, readers, writers, ids: Ids::default(), revision: AtomicI64::new(0) };
         match store.write((), Durability::Synced, |tx, ()| Box::pin(migrate::run(tx))).await? {
-            migrate::Schema::Current => Ok(store),
+            migrate::Schema::Current => {
+                store.refresh().await?;
+                Ok(store)
+            }
             migrate::Schema::Newer { found, known } => {
                 Err(StoreError::Newer { database: without_password(url), found, known })
             }
@@ -118,6 +137,43 @@ impl Store {
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writers.close().await;
+    }
+
+    /// The number of the latest change a person made, as far as this process knows: of its own at once, of
+    /// other servers' after [`Store::refresh`]. What was decided at another number may be outdated.
+    pub(crate) fn revision(&self) -> i64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Asks the database for the revision.
+    pub(crate) async fn refresh(&self) -> Result<i64> {
+        let now = self.read((), |tx, ()| Box::pin(events::revision(tx))).await?;
+        self.revision.fetch_max(now, Ordering::AcqRel);
+        Ok(now)
+    }
+
+    /// Whether other servers may work on the same database.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.engine == Engine::Postgres
+    }
+
+    /// A change that somebody makes: it is on the disk, with its event, before it is acknowledged.
+    async fn change<A, T>(
+        &self,
+        by: &By,
+        input: A,
+        work: impl for<'a> Fn(&'a mut AnyConnection, &'a A, &'a Note) -> Work<'a, T>,
+    ) -> Result<T> {
+        let note = self.note(by).await?;
+        let input = (input, note);
+        let (done, revision) = self
+            .write(&input, Durability::Synced, |tx, (input, note)| {
+                let work = &work;
+                Box::pin(async move { Ok((work(tx, input, note).await?, note.revision())) })
+            })
+            .await?;
+        self.revision.fetch_max(revision, Ordering::AcqRel);
+        Ok(done)
     }
 
     /// Reads in one snapshot.

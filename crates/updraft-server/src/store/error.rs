@@ -49,13 +49,13 @@ pub(crate) enum StoreError {
         /// Its name.
         name: String,
     },
-    /// A name fits several devices: two chips with one number, or a name that is another's id.
-    #[error("{name:?} fits {count} devices; name one by its id")]
-    Ambiguous {
-        /// The name.
+    /// It was taken back, so nothing may point to it.
+    #[error("the {what} {name:?} is yanked")]
+    Yanked {
+        /// What it is.
+        what: What,
+        /// Its name.
         name: String,
-        /// How many it fits.
-        count: usize,
     },
     /// Somebody else changed it since it was read (`If-Match`).
     #[error("the {what} {name:?} was changed meanwhile; look at it again")]

@@ -3,10 +3,12 @@
 
 mod opening;
 mod postgres;
+mod tokens;
 
 use std::sync::Arc;
 
 use super::Store;
+use super::events::By;
 
 /// An empty database, and a store opened on it.
 pub(super) struct Fixture {
@@ -25,6 +27,11 @@ impl Fixture {
     pub(super) fn url(&self) -> &str {
         &self.url
     }
+}
+
+/// A person who changes something at this time.
+pub(super) fn by(at: i64) -> By {
+    By { actor: "anna".into(), at }
 }
 
 /// Runs a case on a new SQLite file.
