@@ -10,6 +10,8 @@ mod deliver;
 mod device;
 mod dialect;
 mod digest;
+#[expect(dead_code, unused_imports, reason = "the store and the device plane come to use it")]
+mod fleet;
 mod http;
 mod limits;
 pub mod log;
