@@ -10,6 +10,8 @@ mod deliver;
 mod device;
 mod dialect;
 mod digest;
+#[expect(dead_code, unused_imports, reason = "the store and the device plane come to use it")]
+mod fleet;
 mod http;
 #[cfg_attr(not(test), expect(dead_code, reason = "the server does not publish yet"))]
 mod images;

@@ -1,0 +1,29 @@
+//! What is known of a fleet: devices, products, releases, images, attempts, as plain values. `store`
+//! keeps them, `decide` reads them. Nothing here does I/O, and no rule of a decision is here.
+
+mod attempt;
+mod device;
+mod event;
+mod image;
+mod name;
+mod named;
+mod product;
+mod release;
+mod rhythm;
+mod token;
+
+pub(crate) use attempt::{Attempt, AttemptKey, Cause, Counts, Goal, Proof, State, Strength};
+pub(crate) use device::{
+    Admission, Conflict, Device, DeviceKey, GzipUse, Hardware, KnownChip, KnownFrom, LastTwo,
+    Reported,
+};
+pub(crate) use event::{Actor, Event, EventKey, EventKind, Subject};
+pub(crate) use image::{Part, Place, RunningDigest, SketchDigest, StoredImage};
+pub(crate) use name::{BadName, ChannelName, ProductName, Tag};
+pub(crate) use product::{
+    Auth, Downgrade, GzipPolicy, KeyId, Mismatch, Privacy, Product, PublicKey, Settings,
+    UnknownBuild, UnknownDevices, UnknownVersion,
+};
+pub(crate) use release::{Channel, Release, ReleaseImage, ReleaseKey, Yank};
+pub(crate) use rhythm::Rhythm;
+pub(crate) use token::{Scope, Token, TokenKey};
