@@ -13,13 +13,15 @@ pub(crate) mod events;
 mod handle;
 mod ids;
 pub(crate) mod images;
-mod import;
+pub(crate) mod import;
 pub(crate) mod inventory;
 mod migrate;
+mod observed;
 pub(crate) mod page;
 pub(crate) mod products;
 pub(crate) mod releases;
-pub(crate) mod snapshot;
+mod row;
+pub(crate) mod shelf;
 #[cfg(test)]
 mod suite;
 pub(crate) mod tokens;
@@ -34,8 +36,8 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _};
 
 pub(crate) use error::{StoreError, What};
-pub(crate) use handle::StoreHandle;
 use events::{By, Note};
+pub(crate) use handle::StoreHandle;
 use ids::Ids;
 
 /// What the store gives back.
@@ -120,7 +122,8 @@ impl Store {
             Engine::Sqlite => pool(CONNECTIONS).connect_lazy_with(options),
             Engine::Postgres => writers.clone(),
         };
-        let store = Self { engine, readers, writers, ids: Ids::default(), revision: AtomicI64::new(0) };
+        let store =
+            Self { engine, readers, writers, ids: Ids::default(), revision: AtomicI64::new(0) };
         match store.write((), Durability::Synced, |tx, ()| Box::pin(migrate::run(tx))).await? {
             migrate::Schema::Current => {
                 store.refresh().await?;
@@ -165,14 +168,10 @@ impl Store {
         work: impl for<'a> Fn(&'a mut AnyConnection, &'a A, &'a Note) -> Work<'a, T>,
     ) -> Result<T> {
         let note = self.note(by).await?;
-        let input = (input, note);
-        let (done, revision) = self
-            .write(&input, Durability::Synced, |tx, (input, note)| {
-                let work = &work;
-                Box::pin(async move { Ok((work(tx, input, note).await?, note.revision())) })
-            })
+        let done = self
+            .write((input, &note), Durability::Synced, |tx, (input, note)| work(tx, input, note))
             .await?;
-        self.revision.fetch_max(revision, Ordering::AcqRel);
+        self.revision.fetch_max(note.revision(), Ordering::AcqRel);
         Ok(done)
     }
 

@@ -4,47 +4,39 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use super::events::{By, Note};
+use super::row::Columns as _;
 use super::{Result, Store, StoreError, What, products, releases};
-
-/// A pointer to a release.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Channel {
-    /// Whose it is.
-    pub product: String,
-    /// Its name, ASCII: `stable`, `beta`.
-    pub name: String,
-    /// The release's id; `None`: its devices are held.
-    pub release: Option<i64>,
-    /// When it was last moved, in Unix milliseconds.
-    pub moved: i64,
-    /// Goes up with each move.
-    pub edition: i64,
-}
+use crate::fleet::{Channel, ChannelName, Product, ProductName, ReleaseKey, Subject};
 
 /// A move of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Move {
     /// Whose channel.
-    pub product: String,
+    pub product: ProductName,
     /// Which; made when new.
-    pub channel: String,
-    /// The id of a release of this product that is not yanked; `None` to hold the devices.
-    pub release: Option<i64>,
-    /// Only if nobody has moved it since.
-    pub edition: Option<i64>,
+    pub channel: ChannelName,
+    /// A release of this product that is not yanked; `None` holds the devices.
+    pub to: Option<ReleaseKey>,
+    /// Only if it is still there (`If-Match`).
+    pub was: Option<Option<ReleaseKey>>,
 }
 
 impl Store {
     /// The channels of a product, by name.
-    pub(crate) async fn channels(&self, product: &str) -> Result<Vec<Channel>> {
-        self.read(product.to_owned(), |tx, product| Box::pin(list(tx, product))).await
+    pub(crate) async fn channels(&self, product: ProductName) -> Result<Vec<Channel>> {
+        self.read(product, |tx, product| Box::pin(list(tx, product))).await
     }
 
-    /// How many devices follow a channel, so that moving it reaches them: those that are pinned or hands-off
-    /// do not.
-    pub(crate) async fn reach(&self, product: &str, channel: &str) -> Result<i64> {
-        let input = (product.to_owned(), channel.to_owned());
-        self.read(input, |tx, (product, channel)| Box::pin(reach(tx, product, channel))).await
+    /// How many devices follow a channel, so that moving it reaches them: not those that are pinned, blocked
+    /// or hands-off.
+    pub(crate) async fn reach(&self, product: ProductName, channel: ChannelName) -> Result<i64> {
+        self.read((product, channel), |tx, (product, channel)| {
+            Box::pin(async move {
+                let product = products::one(&mut *tx, product).await?;
+                reach(tx, &product, channel).await
+            })
+        })
+        .await
     }
 
     /// Points a channel to another release; how many devices that reaches.
@@ -53,75 +45,78 @@ impl Store {
     }
 }
 
-/// One channel, if there is such.
-pub(super) async fn one(
-    tx: &mut AnyConnection,
-    product: &str,
-    name: &str,
-) -> Result<Option<Channel>> {
-    let sql = "SELECT product, name, release, moved, edition FROM channels
-               WHERE product = $1 AND name = $2";
-    let row = sqlx::query(sql).bind(product).bind(name).fetch_optional(tx).await?;
-    Ok(row.as_ref().map(channel).transpose()?)
-}
-
-async fn list(tx: &mut AnyConnection, product: &str) -> Result<Vec<Channel>> {
+async fn list(tx: &mut AnyConnection, product: &ProductName) -> Result<Vec<Channel>> {
     products::one(&mut *tx, product).await?;
-    let sql = "SELECT product, name, release, moved, edition FROM channels WHERE product = $1
-               ORDER BY name";
-    let rows = sqlx::query(sql).bind(product).fetch_all(tx).await?;
-    Ok(rows.iter().map(channel).collect::<sqlx::Result<_>>()?)
+    let sql = "SELECT * FROM channels WHERE product = $1 ORDER BY name";
+    sqlx::query(sql).bind(product.as_str()).fetch_all(tx).await?.iter().map(channel).collect()
 }
 
-async fn reach(tx: &mut AnyConnection, product: &str, channel: &str) -> Result<i64> {
+/// Devices without a channel of their own follow their product's default.
+async fn reach(tx: &mut AnyConnection, product: &Product, channel: &ChannelName) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM devices
-               WHERE product = $1 AND channel = $2 AND pin IS NULL AND hands_off = 0";
-    Ok(sqlx::query(sql).bind(product).bind(channel).fetch_one(tx).await?.try_get(0)?)
+               WHERE product = $1 AND COALESCE(channel, $2) = $3
+                     AND pin IS NULL AND is_blocked = 0 AND is_hands_off = 0";
+    let row = sqlx::query(sql)
+        .bind(product.name.as_str())
+        .bind(product.settings.default_channel.as_str())
+        .bind(channel.as_str())
+        .fetch_one(tx)
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 async fn set(tx: &mut AnyConnection, to: &Move, note: &Note) -> Result<i64> {
-    let Move { product, channel: name, release, edition } = to;
-    products::one(&mut *tx, product).await?;
-    let words = match release {
-        Some(id) => {
-            let release = releases::one(&mut *tx, *id).await?;
-            if release.product != *product {
-                return Err(StoreError::missing(What::Release, format!("{id} of {product}")));
+    let product = products::one(&mut *tx, &to.product).await?;
+    let name = format!("{}/{}", to.product, to.channel);
+    let words = match to.to {
+        Some(key) => {
+            let release = releases::one(&mut *tx, key).await?;
+            if release.product != to.product {
+                let name = format!("{} of {}", key.0, to.product);
+                return Err(StoreError::Missing { what: What::Release, name });
             }
             if release.yanked.is_some() {
-                let (what, name) = (What::Release, release.version);
-                return Err(StoreError::Yanked { what, name });
+                return Err(StoreError::Yanked { name: release.version });
             }
-            format!("to {}", release.version)
+            format!("channel {name} moved to {}", release.version)
         }
-        None => "to nothing".to_owned(),
+        None => format!("channel {name} points to nothing now"),
     };
-    let found = one(&mut *tx, product, name).await?.map_or(0, |found| found.edition);
-    if edition.is_some_and(|edition| edition != found) {
-        return Err(StoreError::Changed { what: What::Channel, name: name.clone() });
+    let sql = "SELECT release FROM channels WHERE product = $1 AND name = $2";
+    let query = sqlx::query(sql).bind(to.product.as_str()).bind(to.channel.as_str());
+    let found = query.fetch_optional(&mut *tx).await?;
+    let found: Option<i64> = found.map(|row| row.try_get(0)).transpose()?.flatten();
+    if to.was.is_some_and(|was| was != found.map(ReleaseKey)) {
+        return Err(StoreError::Changed { what: What::Channel, name });
     }
-    let sql = "INSERT INTO channels (product, name, release, moved, edition)
-               VALUES ($1, $2, $3, $4, 1)
-               ON CONFLICT (product, name) DO UPDATE SET
-                   release = excluded.release, moved = excluded.moved,
-                   edition = channels.edition + 1";
+    let sql = "INSERT INTO channels (product, name, release, moved_at, moved_by)
+               VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT (product, name) DO UPDATE SET release = excluded.release,
+                   moved_at = excluded.moved_at, moved_by = excluded.moved_by";
     sqlx::query(sql)
-        .bind(product.as_str())
-        .bind(name.as_str())
-        .bind(*release)
-        .bind(note.by().at)
+        .bind(to.product.as_str())
+        .bind(to.channel.as_str())
+        .bind(to.to.map(|key| key.0))
+        .bind(note.at())
+        .bind(note.name())
         .execute(&mut *tx)
         .await?;
-    note.write(&mut *tx, "moved", What::Channel, format!("{product}/{name}"), &words).await?;
-    reach(tx, product, name).await
+    let subject = Subject {
+        channel: Some(to.channel.clone()),
+        release: to.to,
+        ..products::subject(&to.product)
+    };
+    note.write(&mut *tx, &subject, &words).await?;
+    reach(tx, &product, &to.channel).await
 }
 
-fn channel(row: &AnyRow) -> sqlx::Result<Channel> {
+/// A channel of a whole row.
+pub(super) fn channel(row: &AnyRow) -> Result<Channel> {
     Ok(Channel {
-        product: row.try_get("product")?,
-        name: row.try_get("name")?,
-        release: row.try_get("release")?,
-        moved: row.try_get("moved")?,
-        edition: row.try_get("edition")?,
+        product: row.parsed("product")?,
+        name: row.parsed("name")?,
+        release: row.maybe_number("release")?.map(ReleaseKey),
+        moved_at: row.time("moved_at")?,
+        moved_by: row.text("moved_by")?,
     })
 }

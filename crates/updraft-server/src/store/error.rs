@@ -50,11 +50,9 @@ pub(crate) enum StoreError {
         name: String,
     },
     /// It was taken back, so nothing may point to it.
-    #[error("the {what} {name:?} is yanked")]
+    #[error("the release {name:?} is yanked")]
     Yanked {
-        /// What it is.
-        what: What,
-        /// Its name.
+        /// Its version.
         name: String,
     },
     /// Somebody else changed it since it was read (`If-Match`).
@@ -65,6 +63,9 @@ pub(crate) enum StoreError {
         /// Its name.
         name: String,
     },
+    /// What a decision rests on has changed since.
+    #[error("what this was decided on has changed; decide again")]
+    Stale,
     /// It cannot go while something else needs it.
     #[error("the {what} {name:?} is still used by {by}")]
     InUse {

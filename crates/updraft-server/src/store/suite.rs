@@ -1,14 +1,21 @@
 //! The conformance suite: what the store promises, asked of SQLite and of PostgreSQL in the same words.
 //! A case is an async function that gets an empty database; [`on_both`] makes two tests of each.
 
+mod attempts;
+mod devices;
 mod opening;
 mod postgres;
+mod publishing;
+mod sample;
 mod tokens;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Store;
 use super::events::By;
+use crate::fleet::Actor;
 
 /// An empty database, and a store opened on it.
 pub(super) struct Fixture {
@@ -29,9 +36,14 @@ impl Fixture {
     }
 }
 
-/// A person who changes something at this time.
-pub(super) fn by(at: i64) -> By {
-    By { actor: "anna".into(), at }
+/// This second of the test's time.
+pub(super) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+/// A person who changes something in this second.
+pub(super) fn by(second: i64) -> By {
+    By { actor: Actor::Person("anna".into()), at: at(second) }
 }
 
 /// Runs a case on a new SQLite file.

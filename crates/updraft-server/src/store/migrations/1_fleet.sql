@@ -1,5 +1,5 @@
--- One text for SQLite and PostgreSQL: BIGINT and TEXT only. Times are Unix milliseconds, digests
--- lower-case hex, yes is 1 and no is 0. What queries never ask for is JSON in one column.
+-- One text for SQLite and PostgreSQL: BIGINT and TEXT only. Times are Unix milliseconds, lengths of time
+-- milliseconds, digests lower-case hex, yes is 1 and no is 0.
 
 -- Numbers given out for new rows.
 CREATE TABLE series (
@@ -14,26 +14,26 @@ CREATE TABLE revision (
 );
 INSERT INTO revision (one, value) VALUES (1, 1);
 
--- A line of firmware. What its settings mean is not SQL's to know.
 CREATE TABLE products (
     name TEXT NOT NULL PRIMARY KEY,
-    settings TEXT NOT NULL,
-    created BIGINT NOT NULL,
-    -- Goes up with each change, for If-Match.
-    edition BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    -- JSON: no query asks for any of it.
+    settings TEXT NOT NULL
 );
 
--- Every image ever seen. Its file may be elsewhere (the catalog) or gone.
+-- Every image ever seen.
 CREATE TABLE images (
     sha256 TEXT NOT NULL PRIMARY KEY,
+    -- JSON, as the inspection left it.
     facts TEXT NOT NULL,
-    size BIGINT NOT NULL,
-    -- What a person calls it: the name of the file it came in.
     name TEXT NOT NULL,
+    stored_at BIGINT NOT NULL,
+    -- When it was last uploaded: nobody collects what was just brought.
+    uploaded_at BIGINT,
     -- Its file in the folder of images.
     file TEXT UNIQUE,
-    -- When it was last uploaded or seen in the catalog.
-    seen BIGINT NOT NULL
+    in_catalog BIGINT NOT NULL,
+    signed_by TEXT
 );
 
 -- What a device may report while it runs an image.
@@ -50,16 +50,21 @@ CREATE TABLE releases (
     product TEXT NOT NULL REFERENCES products (name),
     version TEXT NOT NULL,
     -- Sorts as the versions do, in any collation.
-    version_key TEXT NOT NULL,
+    sort_key TEXT NOT NULL,
     notes TEXT NOT NULL,
-    published BIGINT NOT NULL,
-    yanked BIGINT,
-    yanked_why TEXT NOT NULL,
+    published_at BIGINT NOT NULL,
+    published_by TEXT NOT NULL,
+    yanked_at BIGINT,
+    yanked_by TEXT,
+    yanked_why TEXT,
     UNIQUE (product, version)
 );
 CREATE TABLE release_images (
     release BIGINT NOT NULL REFERENCES releases (id),
     image TEXT NOT NULL REFERENCES images (sha256),
+    part TEXT NOT NULL,
+    chip TEXT,
+    flash_size BIGINT,
     PRIMARY KEY (release, image)
 );
 CREATE INDEX release_images_by_image ON release_images (image);
@@ -68,103 +73,128 @@ CREATE TABLE channels (
     product TEXT NOT NULL REFERENCES products (name),
     name TEXT NOT NULL,
     release BIGINT REFERENCES releases (id),
-    moved BIGINT NOT NULL,
-    edition BIGINT NOT NULL,
+    moved_at BIGINT NOT NULL,
+    moved_by TEXT NOT NULL,
     PRIMARY KEY (product, name)
 );
 
 CREATE TABLE devices (
     id BIGINT NOT NULL PRIMARY KEY,
     mac TEXT UNIQUE,
-    chip_id BIGINT,
+    -- Of a device without a MAC only: others may share it.
+    chip_id BIGINT UNIQUE,
     family TEXT NOT NULL,
-    state TEXT NOT NULL,
+    chip TEXT,
+    chip_from TEXT,
+    -- What people say.
     name TEXT UNIQUE,
     notes TEXT NOT NULL,
     product TEXT REFERENCES products (name),
-    channel TEXT NOT NULL,
+    channel TEXT,
     pin BIGINT REFERENCES releases (id),
-    hands_off BIGINT NOT NULL,
-    -- The unknown build that a person gave up for a release.
+    admission TEXT NOT NULL,
+    is_blocked BIGINT NOT NULL,
+    is_hands_off BIGINT NOT NULL,
     adopted TEXT,
-    settings TEXT NOT NULL,
-    -- What it said of itself last.
+    gzip TEXT NOT NULL,
+    filesystem_size BIGINT,
+    -- Whether a person has brought it in or decided anything for it; those others are limited.
+    is_vouched BIGINT NOT NULL,
+    -- What it says.
     version TEXT,
     sketch_md5 TEXT,
     sketch_sha256 TEXT,
     sketch_size BIGINT,
     free_space BIGINT,
     chip_size BIGINT,
-    -- The digest it is known by to run: the SHA-256, else the MD5.
-    running TEXT,
+    sdk TEXT,
+    flash_mode BIGINT,
     address TEXT,
-    first_seen BIGINT,
-    last_seen BIGINT,
-    -- What decisions remember of it: rhythm, flips, what was learnt.
-    memory TEXT NOT NULL
+    -- The digest that speaks for it: the SHA-256, else the MD5.
+    running TEXT,
+    -- What is made of its check-ins.
+    first_seen BIGINT NOT NULL,
+    last_seen BIGINT NOT NULL,
+    rhythm_interval BIGINT NOT NULL,
+    rhythm_intervals BIGINT NOT NULL,
+    conflict_since BIGINT,
+    conflict_family TEXT,
+    conflict_chip_size BIGINT,
+    conflict_digest TEXT,
+    conflict_flips BIGINT NOT NULL,
+    conflict_flips_since BIGINT,
+    strayed_last BIGINT,
+    strayed_before BIGINT
 );
--- Only a device without a MAC is known by its chip's number, which others may share.
-CREATE UNIQUE INDEX devices_by_chip_id ON devices (chip_id) WHERE mac IS NULL;
 CREATE INDEX devices_by_running ON devices (running);
 CREATE INDEX devices_by_channel ON devices (product, channel);
-CREATE INDEX devices_by_state ON devices (state);
 CREATE INDEX devices_by_pin ON devices (pin);
+CREATE INDEX devices_unvouched ON devices (id) WHERE is_vouched = 0;
 CREATE TABLE device_tags (
     device BIGINT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
     tag TEXT NOT NULL,
     PRIMARY KEY (device, tag)
 );
 CREATE INDEX device_tags_by_tag ON device_tags (tag, device);
-CREATE TABLE device_blocks (
-    device BIGINT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
-    release BIGINT NOT NULL REFERENCES releases (id),
-    PRIMARY KEY (device, release)
-);
 
--- One device, one kind of image, on its way to one release.
+-- One row for each device, part and goal: offered again, an attempt starts again and keeps its counts.
 CREATE TABLE attempts (
     id BIGINT NOT NULL PRIMARY KEY,
     device BIGINT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
-    kind TEXT NOT NULL,
-    release BIGINT REFERENCES releases (id),
+    part TEXT NOT NULL,
+    -- The release; 0 for a file of the catalog.
+    release BIGINT NOT NULL,
     image TEXT NOT NULL,
-    form TEXT NOT NULL,
-    identity TEXT NOT NULL,
+    -- What makes the goal one: the image of a file of the catalog, nothing for a release.
+    file TEXT NOT NULL,
+    started_from TEXT,
+    strength TEXT NOT NULL,
     state TEXT NOT NULL,
-    -- Yes until it is settled.
-    open BIGINT NOT NULL,
-    -- Whether it counts against the tries that a device has.
-    counts BIGINT NOT NULL,
-    cause TEXT NOT NULL,
-    offered BIGINT NOT NULL,
-    changed BIGINT NOT NULL,
+    state_since BIGINT NOT NULL,
+    -- Until it is settled.
+    is_open BIGINT NOT NULL,
+    cause TEXT,
     size BIGINT NOT NULL,
     acknowledged BIGINT NOT NULL,
-    memory TEXT NOT NULL
+    proof TEXT,
+    opened_at BIGINT NOT NULL,
+    offered_at BIGINT NOT NULL,
+    running_at BIGINT,
+    tries BIGINT NOT NULL,
+    tried_at BIGINT,
+    deaths BIGINT NOT NULL,
+    died_at BIGINT,
+    watch_last BIGINT,
+    watch_before BIGINT,
+    UNIQUE (device, part, release, file)
 );
-CREATE UNIQUE INDEX attempts_open ON attempts (device, kind) WHERE open = 1;
-CREATE INDEX attempts_by_device ON attempts (device, id);
-CREATE INDEX attempts_by_release ON attempts (release, id);
+CREATE UNIQUE INDEX attempts_open ON attempts (device, part) WHERE is_open = 1;
+CREATE INDEX attempts_by_release ON attempts (release, state);
 
--- API tokens: only their SHA-256 is kept, for they are 256 random bits.
+-- Only the SHA-256 is kept of a token: it is 256 random bits.
 CREATE TABLE tokens (
     id BIGINT NOT NULL PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    hash TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
     scopes TEXT NOT NULL,
-    created BIGINT NOT NULL,
-    expires BIGINT,
-    used BIGINT
+    hash TEXT NOT NULL UNIQUE,
+    created_at BIGINT NOT NULL,
+    last_used_at BIGINT,
+    revoked_at BIGINT
 );
+CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
 
--- What was done, by whom: written with the change itself.
+-- What happened, written in the transaction in which it did.
 CREATE TABLE events (
     id BIGINT NOT NULL PRIMARY KEY,
     at BIGINT NOT NULL,
     actor TEXT NOT NULL,
-    action TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    name TEXT NOT NULL,
-    details TEXT NOT NULL
+    actor_name TEXT,
+    device BIGINT,
+    product TEXT,
+    channel TEXT,
+    release BIGINT,
+    kind TEXT NOT NULL,
+    words TEXT NOT NULL
 );
-CREATE INDEX events_by_subject ON events (subject, name, id);
+CREATE INDEX events_by_device ON events (device, id);
+CREATE INDEX events_by_product ON events (product, id);
