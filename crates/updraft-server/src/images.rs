@@ -8,12 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
+use jiff::Timestamp;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{MultipartUpload, ObjectStore as _, ObjectStoreExt as _, PutPayload};
 use updraft_core::{Facts, Inflater, Inspector};
 
 use crate::digest::Digest;
+use crate::store::{Store, StoreError};
 
 /// The folder of image files.
 #[derive(Debug)]
@@ -51,6 +53,17 @@ pub(crate) enum UploadError {
     /// The system gives no random name.
     #[error("cannot name the image's file")]
     Random(#[from] getrandom::Error),
+}
+
+/// Why files that nobody needs are still there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CollectError {
+    /// The database does not say which.
+    #[error("cannot find out which image files are needed")]
+    Store(#[from] StoreError),
+    /// The folder does not give one up.
+    #[error("cannot delete an image file")]
+    Folder(#[from] object_store::Error),
 }
 
 /// Where files are while they are being written. Emptied at start: whatever is there then is of an upload
@@ -111,17 +124,41 @@ impl ImageFiles {
         }
     }
 
-    /// The names of the files that were stored longer ago than `grace`, at `now` (Unix milliseconds).
-    pub(crate) async fn older_than(
+    /// Deletes the files that no release has and nobody has uploaded for `grace`, and those of uploads that
+    /// were never entered. How many these were.
+    pub(crate) async fn collect(
         &self,
-        now: i64,
+        store: &Store,
+        now: Timestamp,
         grace: Duration,
-    ) -> object_store::Result<Vec<String>> {
-        let before = now.saturating_sub(i64::try_from(grace.as_millis()).unwrap_or(i64::MAX));
+    ) -> Result<usize, CollectError> {
+        let before = now.checked_sub(grace).unwrap_or(Timestamp::MIN);
+        let mut files = store.drop_unused_files(before).await?;
+        // Those of before, should the server have ended between the two steps.
+        let old = self.older_than(before).await?;
+        files.extend(store.strays(old).await?);
+        files.sort_unstable();
+        files.dedup();
+        for file in &files {
+            self.delete(file).await?;
+        }
+        Ok(files.len())
+    }
+
+    /// The names of the files that were stored before this.
+    async fn older_than(&self, before: Timestamp) -> object_store::Result<Vec<String>> {
+        let before = before.as_millisecond();
         let all = self.files.list_with_delimiter(None).await?.objects.into_iter();
         let old = all.filter(|file| file.last_modified.timestamp_millis() < before);
-        Ok(old.map(|file| file.location.to_string()).collect())
+        Ok(old.map(|file| file.location.to_string()).filter(|name| is_ours(name)).collect())
     }
+}
+
+/// Whether a file was named by [`ImageFiles::upload`].
+fn is_ours(name: &str) -> bool {
+    name.split_once('-').is_some_and(|(sha256, mark)| {
+        sha256.parse::<Digest<32>>().is_ok() && mark.parse::<Digest<8>>().is_ok()
+    })
 }
 
 /// Passes a body on to the inspector and the store, once each.
@@ -182,6 +219,11 @@ mod tests {
     use updraft_pack::Esp8266Image;
 
     use super::*;
+    use crate::catalog::image::Image;
+    use crate::fleet::{Actor, Part, ProductName, Settings};
+    use crate::store::events::By;
+    use crate::store::images::NewImage;
+    use crate::store::releases::{NewRelease, NewReleaseImage};
 
     /// A body that gives these blocks, and then breaks.
     struct Breaking(VecDeque<Bytes>);
@@ -285,17 +327,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_are_listed_once_their_time_of_grace_is_over() {
+    async fn what_nothing_needs_is_collected_once_its_time_of_grace_is_over() {
         let folder = tempfile::tempdir().unwrap();
-        let files = ImageFiles::open(folder.path()).unwrap();
+        let files = ImageFiles::open(&folder.path().join("images")).unwrap();
+        let foreign = folder.path().join("images/README");
+        std::fs::write(&foreign, "hello").unwrap();
+        let store = Store::open_in(folder.path()).await.unwrap();
+        let door: ProductName = "door".parse().unwrap();
+        let by = |at| By { actor: Actor::Server, at };
         let image = image();
-        let body = Full::new(Bytes::from(image.clone()));
-        let uploaded = files.upload(image.len() as u64, body).await.unwrap();
-        let stored = std::fs::metadata(files.path(&uploaded.file).unwrap()).unwrap();
-        let stored = stored.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let stored = i64::try_from(stored.as_millis()).unwrap();
-        let grace = Duration::from_secs(60);
-        assert_eq!(files.older_than(stored + 59_000, grace).await.unwrap(), [] as [String; 0]);
-        assert_eq!(files.older_than(stored + 61_000, grace).await.unwrap(), [uploaded.file]);
+        let upload = async || {
+            let body = Full::new(Bytes::from(image.clone()));
+            files.upload(image.len() as u64, body).await.unwrap()
+        };
+        let entered = upload().await;
+        let stray = upload().await;
+        let path = |file: &str| files.path(file).unwrap();
+        let stored = std::fs::metadata(path(&stray.file)).unwrap().modified().unwrap();
+        let stored = Timestamp::try_from(stored).unwrap();
+        let new = NewImage {
+            image: Image::new(&entered.facts),
+            name: "door.bin".into(),
+            file: entered.file.clone(),
+            signed_by: None,
+        };
+        let sha256 = new.image.sha256;
+        store.add_image(new, &by(stored)).await.unwrap();
+        let collect = async |after: u64| {
+            let now = stored + Duration::from_secs(after);
+            files.collect(&store, now, Duration::from_mins(1)).await.unwrap()
+        };
+        assert_eq!(collect(59).await, 0);
+        store.create_product(door.clone(), Settings::default(), &by(stored)).await.unwrap();
+        let part = Part::Sketch;
+        let release = NewRelease {
+            product: door,
+            version: "1".into(),
+            sort_key: "1".into(),
+            notes: String::new(),
+            images: vec![NewReleaseImage { part, chip: None, flash_size: None, image: sha256 }],
+        };
+        store.publish(release, &by(stored)).await.unwrap();
+        assert_eq!(collect(61).await, 1);
+        assert!(path(&entered.file).exists() && !path(&stray.file).exists());
+        assert_eq!(collect(999).await, 0);
+        assert!(foreign.exists(), "what is not ours stays");
+        store.close().await;
     }
 }

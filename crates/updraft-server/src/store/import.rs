@@ -45,8 +45,9 @@ pub(crate) struct ImportedCount {
     pub known: usize,
 }
 
-/// Rows in one statement. Its values stay below the 32,766 that SQLite takes.
-const BATCH: usize = 1_000;
+/// Rows in one statement. SQLite looks for the name of each value among all of them, so that many rows at
+/// once take longer than few.
+const BATCH: usize = 40;
 
 impl Store {
     /// Brings these devices in: each is let in and vouched for.

@@ -2,6 +2,7 @@
 //! A case is an async function that gets an empty database; [`on_both`] makes two tests of each.
 
 mod attempts;
+mod crash;
 mod devices;
 mod opening;
 mod postgres;

@@ -280,7 +280,8 @@ async fn a_hundred_thousand_devices_are_imported_in_seconds(on: Fixture) {
             ..imported(end)
         })
         .collect();
-    let work = on.store.import(list, &by(1));
+    let anna = by(1);
+    let work = on.store.import(list, &anna);
     let count = tokio::time::timeout(Duration::from_secs(30), work).await;
     assert_eq!(count.unwrap().unwrap(), ImportedCount { new: 100_000, known: 0 });
     assert_eq!(on.store.device_count().await.unwrap(), 100_000);
