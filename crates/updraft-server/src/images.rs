@@ -11,7 +11,7 @@ use hyper::body::Body;
 use jiff::Timestamp;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
-use object_store::{MultipartUpload, ObjectStore as _, ObjectStoreExt as _, PutPayload};
+use object_store::{MultipartUpload, ObjectStore as _, ObjectStoreExt as _};
 use updraft_core::{Facts, Inflater, Inspector};
 
 use crate::digest::Digest;
@@ -189,14 +189,14 @@ where
         part.push(block);
         if gathered >= PART {
             gathered = 0;
-            upload.put_part(PutPayload::from_iter(part.drain(..))).await?;
+            upload.put_part(part.drain(..).collect()).await?;
         }
     }
     if given < length {
         return Err(UploadError::Length { announced: length, given });
     }
     if !part.is_empty() {
-        upload.put_part(PutPayload::from_iter(part)).await?;
+        upload.put_part(part.into_iter().collect()).await?;
     }
     Ok(inspector.finish())
 }

@@ -10,7 +10,7 @@ pub(crate) mod channels;
 pub(crate) mod devices;
 mod error;
 pub(crate) mod events;
-mod handle;
+pub(crate) mod handle;
 mod ids;
 pub(crate) mod images;
 pub(crate) mod import;
@@ -37,7 +37,6 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _};
 
 pub(crate) use error::{StoreError, What};
 use events::{By, Note};
-pub(crate) use handle::StoreHandle;
 use ids::Ids;
 
 /// What the store gives back.
@@ -47,7 +46,7 @@ pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub(crate) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// The database. Every call reads or changes it now; serving threads go through a
-/// [`StoreHandle`].
+/// [`StoreHandle`](handle::StoreHandle).
 #[derive(Debug)]
 pub(crate) struct Store {
     engine: Engine,
@@ -80,7 +79,7 @@ const CONNECTIONS: u32 = 8;
 /// How long a request waits for a free connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection nobody needs is kept: each holds a page cache.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// How often a change is tried that others get in the way of, and the longest pause in between.
 const TRIES: u32 = 30;
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);

@@ -17,8 +17,17 @@ pub(crate) struct Move {
     pub channel: ChannelName,
     /// A release of this product that is not yanked; `None` holds the devices.
     pub to: Option<ReleaseKey>,
-    /// Only if it is still there (`If-Match`).
-    pub was: Option<Option<ReleaseKey>>,
+    /// Where it has to be before.
+    pub was: Was,
+}
+
+/// Where a channel has to point for a move to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Was {
+    /// Anywhere.
+    Anywhere,
+    /// There: somebody has seen it and moves it on from there (`If-Match`).
+    At(Option<ReleaseKey>),
 }
 
 impl Store {
@@ -86,7 +95,7 @@ async fn set(tx: &mut AnyConnection, to: &Move, note: &Note) -> Result<i64> {
     let query = sqlx::query(sql).bind(to.product.as_str()).bind(to.channel.as_str());
     let found = query.fetch_optional(&mut *tx).await?;
     let found: Option<i64> = found.map(|row| row.try_get(0)).transpose()?.flatten();
-    if to.was.is_some_and(|was| was != found.map(ReleaseKey)) {
+    if to.was != Was::Anywhere && to.was != Was::At(found.map(ReleaseKey)) {
         return Err(StoreError::Changed { what: What::Channel, name });
     }
     let sql = "INSERT INTO channels (product, name, release, moved_at, moved_by)

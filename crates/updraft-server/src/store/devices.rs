@@ -81,9 +81,10 @@ pub(crate) enum Edit {
 
 /// Of what is on or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "two words")]
 pub(crate) enum Switch {
+    /// On.
     On,
+    /// Off.
     Off,
 }
 
@@ -409,7 +410,7 @@ async fn edit_one(tx: &mut AnyConnection, found: &Device, edit: &Edit) -> Result
 async fn remove(tx: &mut AnyConnection, key: DeviceKey, note: &Note) -> Result<()> {
     let found = one(&mut *tx, key).await?;
     sqlx::query("DELETE FROM devices WHERE id = $1").bind(key.0).execute(&mut *tx).await?;
-    let name = found.name.map_or_else(|| found.identity.to_string(), |name| name);
+    let name = found.name.unwrap_or_else(|| found.identity.to_string());
     let subject = Subject { device: Some(key), product: found.product, ..Subject::default() };
     note.write(tx, &subject, &format!("device {name} removed")).await
 }

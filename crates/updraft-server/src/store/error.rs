@@ -98,7 +98,6 @@ pub(crate) enum StoreError {
 /// What a name was to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    Attempt,
     Channel,
     Device,
     Image,
@@ -110,7 +109,6 @@ pub(crate) enum What {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Attempt => "attempt",
             Self::Channel => "channel",
             Self::Device => "device",
             Self::Image => "image",

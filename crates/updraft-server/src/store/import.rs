@@ -139,8 +139,8 @@ async fn put(
         .map(|row| {
             let mac = row.text("mac")?;
             let key = row.number("id")?;
-            let mac = Mac::read(mac.as_bytes());
-            Ok((mac.ok_or_else(|| super::row::corrupt("devices.mac", key))?, key))
+            let read = Mac::read(mac.as_bytes());
+            Ok((read.ok_or_else(|| super::row::corrupt("devices.mac", mac))?, key))
         })
         .collect()
 }

@@ -30,11 +30,14 @@ pub(crate) struct NewRelease {
 
 /// An image of a release to be: see [`ReleaseImage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words of `ReleaseImage`")]
 pub(crate) struct NewReleaseImage {
+    /// See [`ReleaseImage::part`].
     pub part: Part,
+    /// See [`ReleaseImage::chip`].
     pub chip: Option<Chip>,
+    /// See [`ReleaseImage::flash_size`].
     pub flash_size: Option<u32>,
+    /// See [`ReleaseImage::image`].
     pub image: Sha256,
 }
 

@@ -70,8 +70,8 @@ impl Columns for AnyRow {
 }
 
 /// A value that stands in the database and cannot be.
-pub(super) fn corrupt(column: &'static str, value: impl ToString) -> StoreError {
-    StoreError::Corrupt { column, value: value.to_string() }
+pub(super) fn corrupt(column: &'static str, value: impl Into<String>) -> StoreError {
+    StoreError::Corrupt { column, value: value.into() }
 }
 
 /// A number as it is stored. Sizes in bytes are below 2^63.
@@ -80,11 +80,11 @@ pub(super) fn stored(number: u64) -> i64 {
 }
 
 fn narrow<T: TryFrom<i64>>(number: i64, column: &'static str) -> Result<T> {
-    T::try_from(number).map_err(|_| corrupt(column, number))
+    T::try_from(number).map_err(|_| corrupt(column, number.to_string()))
 }
 
 fn time(number: i64, column: &'static str) -> Result<Timestamp> {
-    Timestamp::from_millisecond(number).map_err(|_| corrupt(column, number))
+    Timestamp::from_millisecond(number).map_err(|_| corrupt(column, number.to_string()))
 }
 
 fn parse<T: FromStr>(text: String, column: &'static str) -> Result<T> {

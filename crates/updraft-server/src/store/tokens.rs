@@ -106,7 +106,7 @@ async fn revoke(tx: &mut AnyConnection, name: &str, note: &Note) -> Result<()> {
 
 fn token(row: &AnyRow) -> Result<Token> {
     let scopes = row.text("scopes")?;
-    let scope = |word: &str| word.parse().map_err(|_| corrupt("tokens.scopes", &scopes));
+    let scope = |word: &str| word.parse().map_err(|_| corrupt("tokens.scopes", scopes.as_str()));
     Ok(Token {
         key: TokenKey(row.number("id")?),
         name: row.text("name")?,

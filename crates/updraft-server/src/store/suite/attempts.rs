@@ -9,11 +9,12 @@ use crate::fleet::{
     Attempt, AttemptKey, Cause, Counts, Device, DeviceKey, EventKind, Goal, LastTwo, Part, Proof,
     ReleaseKey, State, Subject,
 };
+use crate::store::Store;
 use crate::store::attempts::{Changed, Outcome, Recorded};
 use crate::store::devices::Edit;
 use crate::store::events::{EventsOf, Happening};
+use crate::store::handle::StoreHandle;
 use crate::store::page::Page;
-use crate::store::{Store, StoreHandle};
 
 on_both! {
     an_attempt_is_kept_as_it_is,
@@ -198,7 +199,7 @@ async fn colliding_changes_are_all_made(on: Fixture) {
             product: door.clone(),
             channel: "stable".parse().unwrap(),
             to: None,
-            was: None,
+            was: crate::store::channels::Was::Anywhere,
         };
         moves.spawn(async move { store.move_channel(to, &by(number)).await.unwrap() });
     }
@@ -214,6 +215,7 @@ async fn what_check_ins_leave_is_written_behind(on: Fixture) {
     let key = on.device(1, 1).await;
     let store = on.another().await;
     let handle = StoreHandle::new(store, tokio::runtime::Handle::current());
+    assert_eq!(handle.revision(), on.store.revision());
     for second in 1..=50 {
         handle.observe(Device { key, last_seen: at(second), ..device(1, 2) });
     }

@@ -13,7 +13,7 @@ use crate::fleet::{EventKind, Goal, Scope, Subject};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::store::attempts::{Outcome, Recorded};
-use crate::store::devices::Registered;
+use crate::store::devices::{Filter, Registered};
 use crate::store::events::{EventsOf, Happening};
 use crate::store::page::Page;
 use crate::store::tokens::NewToken;
@@ -44,7 +44,7 @@ async fn check(store: &Store, acknowledged: &BTreeSet<String>) {
     let told = events.iter().filter(|event| event.words.starts_with("token ")).count();
     assert_eq!(tokens.len(), told, "a token and its event go together");
     let mut found: BTreeSet<String> = tokens.into_iter().map(|token| token.name).collect();
-    let devices = store.devices(Default::default(), Page::first(1_000_000)).await.unwrap().items;
+    let devices = store.devices(Filter::default(), Page::first(1_000_000)).await.unwrap().items;
     for device in devices {
         let attempts = store.attempts(device.key).await.unwrap();
         let events =

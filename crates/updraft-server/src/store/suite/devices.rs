@@ -9,7 +9,7 @@ use super::{Fixture, at, by, on_both};
 use crate::check_in::DeviceId;
 use crate::fleet::{
     Admission, Conflict, Device, GzipUse, Hardware, KnownChip, KnownFrom, LastTwo, Place, Rhythm,
-    SketchDigest,
+    RunningDigest, SketchDigest,
 };
 use crate::store::StoreError;
 use crate::store::devices::{Edit, Filter, NEVER, Registered, Switch};
@@ -52,7 +52,9 @@ async fn a_device_is_kept_as_it_is(on: Fixture) {
         };
         let registered = on.store.register(whole.clone(), Vec::new(), 9).await.unwrap();
         let Registered::New(key) = registered else { panic!("{registered:?}") };
-        assert_eq!(on.store.device(key).await.unwrap(), Device { key, ..whole });
+        assert_eq!(on.store.device(key).await.unwrap(), Device { key, ..whole.clone() });
+        let edited = on.store.edit_device(key, vec![Edit::NoConflict], &by(9)).await.unwrap();
+        assert_eq!(edited, Device { key, conflict: Conflict::default(), ..whole });
     }
 }
 
@@ -147,6 +149,9 @@ async fn what_people_decide_is_kept(on: Fixture) {
     };
     assert_eq!(edited, expected);
     assert_eq!(on.store.device(key).await.unwrap(), expected);
+    let edits = vec![Edit::Block(Switch::Off), Edit::HandsOff(Switch::Off)];
+    let edited = on.store.edit_device(key, edits, &by(5)).await.unwrap();
+    assert!(!edited.is_blocked && !edited.is_hands_off);
     // A pin goes with its product.
     let moved = on.store.edit_device(key, vec![Edit::Product(None)], &by(5)).await.unwrap();
     assert_eq!(moved.pin, None);
@@ -247,6 +252,10 @@ async fn an_unknown_build_is_named_once_its_image_comes(on: Fixture) {
     assert_eq!((added.running, added.file.as_str()), (2, "file-1"));
     assert!(on.store.revision() > revision, "what was decided on an unknown build is outdated");
     assert_eq!(unknown().await.len(), 1);
+    let digest = SketchDigest::Md5(md5(2, 2));
+    let learnt = RunningDigest { digest, image: image(1).sha256, flash_mode: Some(2) };
+    on.store.learn_digest(learnt).await.unwrap();
+    assert!(unknown().await.is_empty());
     let all = on.store.inventory(None, Builds::All, Page::first(1)).await.unwrap();
     assert_eq!(all.items[0].name.as_deref(), Some("door-1.bin"));
     assert_eq!(all.items[0].image, Some(image(1).sha256));

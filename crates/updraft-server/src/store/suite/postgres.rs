@@ -103,9 +103,9 @@ impl Server {
             words(&self.command("pg_ctl"))
         );
         let mut watch = Command::new("setsid");
-        watch.args(["sh", "-c", &stop]).current_dir(&self.folder);
+        watch.args(["--fork", "sh", "-c", &stop]).current_dir(&self.folder);
         watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        watch.spawn().unwrap();
+        assert!(watch.status().unwrap().success());
     }
 
     /// A program of PostgreSQL's, which refuses to run as root.

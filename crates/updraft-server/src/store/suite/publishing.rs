@@ -5,7 +5,7 @@ use super::{Fixture, at, by, on_both};
 use crate::digest::Digest;
 use crate::fleet::{Downgrade, Settings};
 use crate::store::StoreError;
-use crate::store::channels::Move;
+use crate::store::channels::{Move, Was};
 use crate::store::devices::{Edit, Switch};
 use crate::store::page::Page;
 use crate::store::products::SetProduct;
@@ -52,8 +52,12 @@ async fn a_product_in_use_stays(on: Fixture) {
     assert!(error.to_string().contains("1 releases and 0 devices"), "{error}");
     let other: crate::fleet::ProductName = "temp".parse().unwrap();
     on.store.create_product(other.clone(), Settings::default(), &by(6)).await.unwrap();
-    let to =
-        Move { product: other.clone(), channel: "stable".parse().unwrap(), to: None, was: None };
+    let to = Move {
+        product: other.clone(),
+        channel: "stable".parse().unwrap(),
+        to: None,
+        was: Was::Anywhere,
+    };
     on.store.move_channel(to, &by(7)).await.unwrap();
     on.store.remove_product(other.clone(), &by(8)).await.unwrap();
     let error = on.store.product(other).await.unwrap_err();
@@ -119,7 +123,7 @@ async fn a_move_says_how_many_devices_it_reaches(on: Fixture) {
         async |channel: &str| on.store.reach(door.clone(), channel.parse().unwrap()).await.unwrap();
     assert_eq!((reach("stable").await, reach("beta").await, reach("new").await), (2, 1, 0));
     let channel = "beta".parse().unwrap();
-    let to = Move { product: door.clone(), channel, to: Some(key), was: Some(None) };
+    let to = Move { product: door.clone(), channel, to: Some(key), was: Was::At(None) };
     assert_eq!(on.store.move_channel(to, &by(5)).await.unwrap(), 1);
     let channels = on.store.channels(door).await.unwrap();
     assert_eq!(channels.len(), 1);
@@ -135,15 +139,16 @@ async fn a_channel_is_moved_by_one_at_a_time_to_what_may_be_offered(on: Fixture)
         to: Some(to),
         was,
     };
-    on.store.move_channel(to(one, Some(None)), &by(4)).await.unwrap();
-    let error = on.store.move_channel(to(two, Some(None)), &by(5)).await.unwrap_err();
+    on.store.move_channel(to(one, Was::At(None)), &by(4)).await.unwrap();
+    let error = on.store.move_channel(to(two, Was::At(None)), &by(5)).await.unwrap_err();
     assert!(matches!(error, StoreError::Changed { .. }), "{error:?}");
-    on.store.move_channel(to(two, Some(Some(one))), &by(5)).await.unwrap();
+    on.store.move_channel(to(two, Was::At(Some(one))), &by(5)).await.unwrap();
     on.store.yank(one, Some("leaks"), &by(6)).await.unwrap();
-    let error = on.store.move_channel(to(one, None), &by(7)).await.unwrap_err();
+    let error = on.store.move_channel(to(one, Was::Anywhere), &by(7)).await.unwrap_err();
     assert_eq!(error.to_string(), "the release \"1.1\" is yanked");
     let other: crate::fleet::ProductName = "temp".parse().unwrap();
     on.store.create_product(other.clone(), Settings::default(), &by(8)).await.unwrap();
-    let error = on.store.move_channel(Move { product: other, ..to(two, None) }, &by(9)).await;
+    let error =
+        on.store.move_channel(Move { product: other, ..to(two, Was::Anywhere) }, &by(9)).await;
     assert!(matches!(error, Err(StoreError::Missing { .. })), "{error:?}");
 }
