@@ -1,5 +1,7 @@
 //! One device's way to one image: what was offered, what arrived, what became of it.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 
 use crate::digest::Sha256;
@@ -27,6 +29,10 @@ pub(crate) struct Attempt {
     pub image: Sha256,
     /// What the device ran when it was offered.
     pub from: Option<SketchDigest>,
+    /// The version that it reported then.
+    pub from_version: Option<String>,
+    /// Where it called from: a call from elsewhere during the download may be another device's.
+    pub address: Option<IpAddr>,
     /// How the device had shown who it is.
     pub strength: Strength,
     /// How far it is.
