@@ -11,6 +11,7 @@ mod product;
 mod release;
 mod rhythm;
 mod token;
+pub(crate) mod version;
 
 pub(crate) use attempt::{Attempt, AttemptKey, Cause, Counts, Goal, Proof, State, Strength};
 pub(crate) use device::{
@@ -27,3 +28,4 @@ pub(crate) use product::{
 pub(crate) use release::{Channel, Release, ReleaseImage, ReleaseKey, Yank};
 pub(crate) use rhythm::Rhythm;
 pub(crate) use token::{Scope, Token, TokenKey};
+pub(crate) use version::Version;
