@@ -4,20 +4,27 @@
 mod attempt;
 mod device;
 mod event;
+mod evidence;
 mod image;
 mod name;
 mod named;
 mod product;
 mod release;
 mod rhythm;
+pub(crate) mod settle;
+mod span;
 mod token;
+pub(crate) mod version;
 
-pub(crate) use attempt::{Attempt, AttemptKey, Cause, Counts, Goal, Proof, State, Strength};
+pub(crate) use attempt::{
+    Attempt, AttemptKey, Cause, Counts, Goal, Opening, Proof, State, Strength,
+};
 pub(crate) use device::{
     Admission, Conflict, Device, DeviceKey, GzipUse, Hardware, KnownChip, KnownFrom, LastTwo,
     Reported,
 };
 pub(crate) use event::{Actor, Event, EventKey, EventKind, Subject};
+pub(crate) use evidence::{Evidence, Wants};
 pub(crate) use image::{Part, Place, RunningDigest, SketchDigest, StoredImage};
 pub(crate) use name::{BadName, ChannelName, ProductName, Tag};
 pub(crate) use product::{
@@ -25,5 +32,7 @@ pub(crate) use product::{
     UnknownBuild, UnknownDevices, UnknownVersion,
 };
 pub(crate) use release::{Channel, Release, ReleaseImage, ReleaseKey, Yank};
-pub(crate) use rhythm::Rhythm;
+pub(crate) use rhythm::{Basis, Patience, Rhythm, since};
+pub(crate) use span::Span;
 pub(crate) use token::{Scope, Token, TokenKey};
+pub(crate) use version::Version;

@@ -1,10 +1,14 @@
 //! One device's way to one image: what was offered, what arrived, what became of it.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::digest::Sha256;
 
 use super::named::named;
+use super::rhythm::since;
 use super::{DeviceKey, LastTwo, Part, ReleaseKey, SketchDigest};
 
 /// Number of an attempt's row.
@@ -27,6 +31,10 @@ pub(crate) struct Attempt {
     pub image: Sha256,
     /// What the device ran when it was offered.
     pub from: Option<SketchDigest>,
+    /// The version that it reported then.
+    pub from_version: Option<String>,
+    /// Where it called from: a call from elsewhere during the download may be another device's.
+    pub address: Option<IpAddr>,
     /// How the device had shown who it is.
     pub strength: Strength,
     /// How far it is.
@@ -73,6 +81,111 @@ pub(crate) struct Counts {
     pub deaths: u32,
     /// When the last of these was.
     pub died_at: Option<Timestamp>,
+}
+
+impl Counts {
+    /// Tries that came to nothing, after which an image is not offered again.
+    pub(crate) const MOST_TRIES: u32 = 3;
+    /// Time after which they are forgotten.
+    const FORGOTTEN: Duration = Duration::from_hours(7 * 24);
+    /// How long the next download waits after so many that died; the last one holds from there on.
+    const BACKOFF: [Duration; 4] = [
+        Duration::from_mins(1),
+        Duration::from_mins(5),
+        Duration::from_mins(30),
+        Duration::from_hours(6),
+    ];
+
+    /// Tries that count now.
+    pub(crate) fn tries_at(&self, now: Timestamp) -> u32 {
+        let is_recent = self.tried_at.is_some_and(|then| since(then, now) < Self::FORGOTTEN);
+        if is_recent { self.tries } else { 0 }
+    }
+
+    /// Until when no download is to be started.
+    pub(crate) fn backs_off_until(&self) -> Option<Timestamp> {
+        let last = Self::BACKOFF.len() - 1;
+        let place = usize::try_from(self.deaths).unwrap_or(last).checked_sub(1)?.min(last);
+        self.died_at?.checked_add(Self::BACKOFF[place]).ok()
+    }
+}
+
+/// What an attempt starts with.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    /// The device.
+    pub device: DeviceKey,
+    /// What is to be replaced.
+    pub part: Part,
+    /// Where it is to go.
+    pub goal: Goal,
+    /// The image that is offered.
+    pub image: Sha256,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What the device runs now.
+    pub from: Option<SketchDigest>,
+    /// The version that it reports.
+    pub from_version: Option<String>,
+    /// Where it calls from.
+    pub address: Option<IpAddr>,
+    /// How it showed who it is.
+    pub strength: Strength,
+}
+
+impl Attempt {
+    /// An offer: the first for this goal, or another one, which keeps what was counted.
+    pub(crate) fn offer(
+        key: AttemptKey,
+        before: Option<&Self>,
+        with: Opening,
+        now: Timestamp,
+    ) -> Self {
+        let counts = before.map(|before| before.counts).unwrap_or_default();
+        Self {
+            key,
+            device: with.device,
+            part: with.part,
+            goal: with.goal,
+            image: with.image,
+            from: with.from,
+            from_version: with.from_version,
+            address: with.address,
+            strength: with.strength,
+            state: State::Offered,
+            state_since: now,
+            cause: None,
+            size: with.size,
+            acknowledged: 0,
+            proof: None,
+            opened_at: before.map_or(now, |before| before.opened_at),
+            offered_at: now,
+            running_at: None,
+            counts: Counts { tries: counts.tries_at(now), ..counts },
+            watch: LastTwo::default(),
+        }
+    }
+
+    /// A person wants it to be tried again: nothing that was counted counts any more.
+    pub(crate) fn retry(&self, now: Timestamp) -> Self {
+        let counts = Counts::default();
+        if self.is_open() {
+            return Self { counts, ..self.clone() };
+        }
+        Self { counts, state: State::Superseded, state_since: now, ..self.clone() }
+    }
+
+    /// Whether something else may still be expected of it.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(
+            self.state,
+            State::Offered
+                | State::Downloading
+                | State::Delivered
+                | State::Running
+                | State::Unstable
+        )
+    }
 }
 
 named! {

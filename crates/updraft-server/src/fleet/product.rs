@@ -159,8 +159,10 @@ pub(crate) enum Auth {
     Basic {
         /// The user.
         user: String,
-        /// SHA-256 of the password, salted as `secret` does it.
-        password: String,
+        /// A random text that stands before the password when it is hashed.
+        salt: String,
+        /// SHA-256 of salt and password.
+        password: Sha256,
     },
     /// `/t/<token>/` before the path.
     PathToken {
@@ -206,12 +208,13 @@ mod seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
 
     #[test]
     fn settings_are_kept_whole_and_what_is_missing_has_its_default() {
         let settings = Settings {
             floors: vec!["1.5.0".into()],
-            auth: Auth::Basic { user: "door".into(), password: "x".into() },
+            auth: Auth::Basic { user: "door".into(), salt: "s".into(), password: Digest([7; 32]) },
             expected_poll: Some(Duration::from_mins(5)),
             ..Settings::default()
         };
