@@ -11,6 +11,7 @@ pub(crate) mod devices;
 mod error;
 pub(crate) mod events;
 pub(crate) mod handle;
+pub(crate) mod heartbeat;
 mod ids;
 pub(crate) mod images;
 pub(crate) mod import;

@@ -85,6 +85,15 @@ impl Store {
         self.read(device, |tx, device| Box::pin(of_device(tx, *device))).await
     }
 
+    /// The attempts of all devices that are not settled, by number: those of silent devices among them have
+    /// to be given up some time.
+    pub(crate) async fn open_attempts(
+        &self,
+        page: Page<AttemptKey>,
+    ) -> Result<Paged<Attempt, AttemptKey>> {
+        self.read(page, |tx, page| Box::pin(still_open(tx, page))).await
+    }
+
     /// The attempts of a release, by number.
     pub(crate) async fn attempts_to(
         &self,
@@ -140,22 +149,21 @@ async fn record(
     Ok(offered)
 }
 
-/// Whether an attempt in this state is on its way.
-fn is_open(state: State) -> bool {
-    matches!(state, State::Offered | State::Downloading | State::Delivered | State::Running)
-}
-
 /// Writes an attempt whole: the one of its goal, or a new one of this number. The number it has.
-async fn put(tx: &mut AnyConnection, attempt: &Attempt, key: AttemptKey) -> Result<AttemptKey> {
-    let sql =
-        "INSERT INTO attempts (id, device, part, release, file, image, started_from, strength,
-                   state, state_since, is_open, cause, size, acknowledged, proof, opened_at,
-                   offered_at, running_at, tries, tried_at, deaths, died_at, watch_last,
-                   watch_before)
+pub(super) async fn put(
+    tx: &mut AnyConnection,
+    attempt: &Attempt,
+    key: AttemptKey,
+) -> Result<AttemptKey> {
+    let sql = "INSERT INTO attempts (id, device, part, release, file, image, started_from,
+                   started_version, address, strength, state, state_since, is_open, cause, size,
+                   acknowledged, proof, opened_at, offered_at, running_at, tries, tried_at, deaths,
+                   died_at, watch_last, watch_before)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                   $18, $19, $20, $21, $22, $23, $24)
+                   $18, $19, $20, $21, $22, $23, $24, $25, $26)
                ON CONFLICT (device, part, release, file) DO UPDATE SET
                    image = excluded.image, started_from = excluded.started_from,
+                   started_version = excluded.started_version, address = excluded.address,
                    strength = excluded.strength, state = excluded.state,
                    state_since = excluded.state_since, is_open = excluded.is_open,
                    cause = excluded.cause, size = excluded.size,
@@ -179,10 +187,12 @@ async fn put(tx: &mut AnyConnection, attempt: &Attempt, key: AttemptKey) -> Resu
         .bind(file)
         .bind(attempt.image.to_string())
         .bind(attempt.from.map(|digest| digest.to_string()))
+        .bind(attempt.from_version.as_deref())
+        .bind(attempt.address.map(|address| address.to_string()))
         .bind(attempt.strength.name())
         .bind(attempt.state.name())
         .bind(ms(attempt.state_since))
-        .bind(i64::from(is_open(attempt.state)))
+        .bind(i64::from(attempt.is_open()))
         .bind(attempt.cause.map(Cause::name))
         .bind(stored(attempt.size))
         .bind(stored(attempt.acknowledged))
@@ -219,6 +229,16 @@ async fn of_release(
     Ok(page.cut(attempts, |attempt| attempt.key))
 }
 
+async fn still_open(
+    tx: &mut AnyConnection,
+    page: &Page<AttemptKey>,
+) -> Result<Paged<Attempt, AttemptKey>> {
+    let sql = "SELECT * FROM attempts WHERE is_open = 1 AND id > $1 ORDER BY id LIMIT $2";
+    let query = sqlx::query(sql).bind(page.after.map_or(0, |key| key.0)).bind(page.rows());
+    let attempts = query.fetch_all(tx).await?.iter().map(attempt).collect::<Result<Vec<_>>>()?;
+    Ok(page.cut(attempts, |attempt| attempt.key))
+}
+
 fn attempt(row: &AnyRow) -> Result<Attempt> {
     let image = row.parsed("image")?;
     let from: Option<SketchDigest> = row
@@ -235,6 +255,8 @@ fn attempt(row: &AnyRow) -> Result<Attempt> {
         },
         image,
         from,
+        from_version: row.maybe_text("started_version")?,
+        address: row.maybe_parsed("address")?,
         strength: row.parsed("strength")?,
         state: row.parsed("state")?,
         state_since: row.time("state_since")?,

@@ -11,7 +11,9 @@ use super::events::{By, Happening, Note, happened};
 use super::ids::Series;
 use super::page::{Page, Paged};
 use super::row::Columns as _;
-use super::{Durability, Result, Store, StoreError, What, images, observed, products, releases};
+use super::{
+    Durability, Result, Store, StoreError, What, attempts, images, observed, products, releases,
+};
 use crate::check_in::{DeviceId, Mac};
 use crate::fleet::{
     Actor, Admission, ChannelName, Conflict, Device, DeviceKey, GzipUse, Hardware, KnownChip,
@@ -267,7 +269,7 @@ async fn edit_all(
     let found = one(&mut *tx, key).await?;
     let mut words = Vec::with_capacity(edits.len());
     for edit in edits {
-        words.push(edit_one(&mut *tx, &found, edit).await?);
+        words.push(edit_one(&mut *tx, &found, edit, note.time()).await?);
     }
     let query = sqlx::query("UPDATE devices SET is_vouched = 1 WHERE id = $1").bind(key.0);
     query.execute(&mut *tx).await?;
@@ -278,7 +280,12 @@ async fn edit_all(
 }
 
 /// Makes one change; in which words it is told.
-async fn edit_one(tx: &mut AnyConnection, found: &Device, edit: &Edit) -> Result<String> {
+async fn edit_one(
+    tx: &mut AnyConnection,
+    found: &Device,
+    edit: &Edit,
+    at: Timestamp,
+) -> Result<String> {
     let key = found.key.0;
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
     let (query, words) = match edit {
@@ -393,14 +400,12 @@ async fn edit_one(tx: &mut AnyConnection, found: &Device, edit: &Edit) -> Result
             .bind(key),
             "is one device".to_owned(),
         ),
-        Edit::Retry => (
-            sqlx::query(
-                "UPDATE attempts SET tries = 0, tried_at = NULL, deaths = 0, died_at = NULL
-                 WHERE device = $1",
-            )
-            .bind(key),
-            "may try again".to_owned(),
-        ),
+        Edit::Retry => {
+            for attempt in attempts::of_device(&mut *tx, found.key).await? {
+                attempts::put(&mut *tx, &attempt.retry(at), attempt.key).await?;
+            }
+            return Ok("may try again".to_owned());
+        }
     };
     let name = if let Edit::Name(Some(name)) = edit { name.as_str() } else { "" };
     query.execute(tx).await.map_err(|error| StoreError::or_exists(error, What::Device, name))?;

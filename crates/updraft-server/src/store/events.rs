@@ -88,6 +88,11 @@ impl Note {
         self.by.at.as_millisecond()
     }
 
+    /// The same as a time.
+    pub(super) fn time(&self) -> Timestamp {
+        self.by.at
+    }
+
     /// By whom, in a word.
     pub(super) fn name(&self) -> &str {
         match &self.by.actor {

@@ -4,6 +4,7 @@
 mod attempts;
 mod crash;
 mod devices;
+mod heartbeat;
 mod opening;
 mod postgres;
 mod publishing;

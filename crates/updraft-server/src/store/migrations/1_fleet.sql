@@ -148,6 +148,8 @@ CREATE TABLE attempts (
     -- What makes the goal one: the image of a file of the catalog, nothing for a release.
     file TEXT NOT NULL,
     started_from TEXT,
+    started_version TEXT,
+    address TEXT,
     strength TEXT NOT NULL,
     state TEXT NOT NULL,
     state_since BIGINT NOT NULL,
@@ -169,6 +171,7 @@ CREATE TABLE attempts (
     UNIQUE (device, part, release, file)
 );
 CREATE UNIQUE INDEX attempts_open ON attempts (device, part) WHERE is_open = 1;
+CREATE INDEX attempts_still_open ON attempts (id) WHERE is_open = 1;
 CREATE INDEX attempts_by_release ON attempts (release, state);
 
 -- Only the SHA-256 is kept of a token: it is 256 random bits.
@@ -182,6 +185,16 @@ CREATE TABLE tokens (
     revoked_at BIGINT
 );
 CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
+
+-- When a server was last known to run, and the times when none did: silence then proves nothing.
+CREATE TABLE heartbeat (
+    one BIGINT NOT NULL PRIMARY KEY,
+    at BIGINT NOT NULL
+);
+CREATE TABLE outages (
+    began_at BIGINT NOT NULL PRIMARY KEY,
+    ended_at BIGINT NOT NULL
+);
 
 -- What happened, written in the transaction in which it did.
 CREATE TABLE events (

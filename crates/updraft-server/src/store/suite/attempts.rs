@@ -69,6 +69,10 @@ async fn an_attempt_is_kept_as_it_is(on: Fixture) {
     let situation = on.store.situation(DeviceId::Mac(mac(1))).await.unwrap().unwrap();
     assert_eq!(situation.attempts, expected);
     assert_eq!(situation.revision, on.store.revision());
+    let open = on.store.open_attempts(Page::first(1)).await.unwrap();
+    let rest = Page { after: open.next, limit: 9 };
+    let rest = on.store.open_attempts(rest).await.unwrap();
+    assert_eq!([open.items, rest.items].concat(), expected);
     let to = on.store.attempts_to(release, Page::first(9)).await.unwrap().items;
     assert_eq!(to, expected[..1]);
 }
@@ -139,6 +143,13 @@ async fn offered_again_an_attempt_starts_again(on: Fixture) {
     late.changed[0].was = State::Downloading;
     let recorded = on.store.record(key, late, on.store.revision()).await.unwrap();
     assert_eq!(recorded, Recorded::Stale);
+    let settled = Attempt { state: State::Lost, ..all[0].clone() };
+    let outcome = Outcome {
+        changed: vec![Changed { was: State::Offered, now: settled }],
+        ..Outcome::default()
+    };
+    on.store.record(key, outcome, on.store.revision()).await.unwrap();
+    assert!(on.store.open_attempts(Page::first(9)).await.unwrap().items.is_empty());
 }
 
 async fn what_goes_wrong_leaves_nothing(on: Fixture) {
@@ -184,7 +195,7 @@ async fn a_retry_forgets_what_went_wrong(on: Fixture) {
     offered(&on.store, worn).await;
     on.store.edit_device(key, vec![Edit::Retry], &by(9)).await.unwrap();
     let found = on.store.attempts(key).await.unwrap().remove(0);
-    assert_eq!((found.counts, found.state), (Counts::default(), State::NotTaken));
+    assert_eq!((found.counts, found.state), (Counts::default(), State::Superseded));
 }
 
 /// Changes of one row by many at once: PostgreSQL refuses to serialize some, which are made again.

@@ -101,6 +101,8 @@ pub(super) fn attempt(device: DeviceKey, goal: Goal, number: u8, second: i64) ->
         goal,
         image: Digest([number; 32]),
         from: Some(SketchDigest::Md5(md5(9, 2))),
+        from_version: Some("1.9".into()),
+        address: Some("192.0.2.7".parse().unwrap()),
         strength: Strength::Weak,
         state: State::Offered,
         state_since: at(second),
