@@ -25,10 +25,11 @@ use crate::check_in::CheckIn;
 use crate::digest::Md5;
 use crate::fleet::settle::Settled;
 use crate::fleet::{
-    Admission, Attempt, AttemptKey, Device, Evidence, Goal, Line, Part, ProductName, Published,
-    Shown, State, Strength, UnknownDevices, Wants,
+    Admission, Attempt, AttemptKey, Device, Evidence, Goal, Line, Observation, Ours, Part,
+    ProductName, Published, Shown, State, Strength, UnknownDevices, Wants,
 };
 
+pub(crate) use attempts::settle_all;
 pub(crate) use offer::{Decision, Form, Note, Offer};
 pub(crate) use reason::{Hold, Refusal};
 pub(crate) use runs::Runs;
@@ -103,7 +104,7 @@ pub(crate) enum Registration {
 pub(crate) struct Outcome<'a> {
     /// The answer.
     pub decision: Decision,
-    /// Whether the device is to be registered.
+    /// Whether the device is to be registered, whatever the answer is.
     pub registration: Registration,
     /// The product that it belongs to from now on, and how that was found.
     pub product: Option<(&'a ProductName, ProductBy)>,
@@ -225,7 +226,7 @@ fn look<'a>(
     trace: Trace<'_>,
 ) -> Result<Decision, Halt> {
     let part = Part::asked_for(call.check_in);
-    outcome.settled = attempts::settle_all(call, rows, line, now);
+    outcome.settled = settle_all(call, rows, now);
     for happened in outcome.settled.iter().filter_map(|settled| settled.happened.as_ref()) {
         trace(&Step::Settled(happened));
     }
@@ -338,7 +339,30 @@ fn as_device(call: &Call<'_>, rows: &Rows<'_>, runs: &Runs<'_>) -> core_gates::D
     }
 }
 
-impl Outcome<'_> {
+impl<'a> Outcome<'a> {
+    /// What this check-in adds to what is known of the device.
+    pub(crate) fn observation<'s>(
+        &'s self,
+        call: &Call<'s>,
+        rows: &Rows<'s>,
+        now: Timestamp,
+    ) -> Observation<'s>
+    where
+        'a: 's,
+    {
+        let is_under_way = rows.attempts.iter().any(Attempt::is_open);
+        Observation {
+            check_in: call.check_in,
+            address: call.address,
+            chip: self.runs.chip(),
+            flash_mode: self.runs.flash_mode(),
+            settled: &self.settled,
+            published: rows.published,
+            ours: if is_under_way { Ours::Delivered } else { Ours::Nothing },
+            now,
+        }
+    }
+
     /// What a device is told that only asks for the version: the one it would be offered, else what
     /// it runs or says it runs, never empty; and the MD5 of that file, if it is known.
     pub(crate) fn version(&self) -> (&str, Option<Md5>) {

@@ -11,8 +11,8 @@ use crate::check_in::CheckIn;
 use super::rhythm::since;
 use super::settle::{Happened, Settled, Stray};
 use super::{
-    Conflict, Device, EventKind, GzipUse, Hardware, KnownChip, KnownFrom, Reported, SketchDigest,
-    State,
+    Conflict, Device, EventKind, GzipUse, Hardware, KnownChip, KnownFrom, Published, Reported,
+    SketchDigest, State,
 };
 
 /// A check-in, and what was made of it.
@@ -28,6 +28,8 @@ pub(crate) struct Observation<'a> {
     pub flash_mode: Option<u8>,
     /// Its attempts, as this check-in settled them.
     pub settled: &'a [Settled],
+    /// What is known of images.
+    pub published: &'a Published,
     /// Whether something else may explain a change of what it runs.
     pub ours: Ours,
     /// When.
@@ -69,6 +71,12 @@ impl Device {
             happened.push(Happened { kind: EventKind::RunsOther, words });
         }
         for settled in seen.settled {
+            let (state, image) = (settled.attempt.state, settled.attempt.image);
+            let stored = seen.published.image(&image).filter(|_| state == State::Confirmed);
+            let came_as_gzip = stored.is_some_and(|stored| stored.image.inflated.is_some());
+            if came_as_gzip && self.gzip == GzipUse::Unproven {
+                self.gzip = GzipUse::Confirmed;
+            }
             if settled.stray == Stray::Now {
                 self.strays = self.strays.then(seen.now);
                 let words = "after a confirmation it runs what it was not sent";
@@ -87,13 +95,6 @@ impl Device {
         self.last_seen = self.last_seen.max(seen.now);
         self.report(seen);
         happened
-    }
-
-    /// It confirmed an image that it was sent as a gzip: it can take them.
-    pub(crate) fn confirmed_gzip(&mut self) {
-        if self.gzip == GzipUse::Unproven {
-            self.gzip = GzipUse::Confirmed;
-        }
     }
 
     /// The digest that it reported last.
@@ -208,6 +209,7 @@ mod tests {
             chip: None,
             flash_mode: None,
             settled: &[],
+            published: &Published::default(),
             ours,
             now: now().checked_add(after).unwrap(),
         })
@@ -264,6 +266,7 @@ mod tests {
                 chip: Some(KnownChip { chip, from: KnownFrom::Digest }),
                 flash_mode: None,
                 settled: &[],
+                published: &Published::default(),
                 ours: Ours::Nothing,
                 now: now(),
             });

@@ -106,6 +106,11 @@ impl Published {
         self.lines.values()
     }
 
+    /// A release by its key, with its product.
+    pub(crate) fn edition(&self, key: ReleaseKey) -> Option<(&Line, &Edition)> {
+        self.lines().find_map(|line| Some((line, line.editions.get(&key)?)))
+    }
+
     /// An image by its SHA-256.
     pub(crate) fn image(&self, sha256: &Sha256) -> Option<&StoredImage> {
         self.images.get(sha256)

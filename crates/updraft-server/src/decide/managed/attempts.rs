@@ -3,39 +3,40 @@
 use jiff::Timestamp;
 
 use crate::fleet::settle::{self, Settled, Sighting, Stray};
-use crate::fleet::{Attempt, Device, Goal, LastTwo, Line, Part};
+use crate::fleet::{Attempt, Device, Goal, LastTwo, Part};
 
 use super::{Call, Rows};
 
-/// Settles the last attempt of each part.
-pub(super) fn settle_all(
-    call: &Call<'_>,
-    rows: &Rows<'_>,
-    line: &Line,
-    now: Timestamp,
-) -> Vec<Settled> {
-    let running = rows.published.running(call.check_in);
-    let poll = rows.device.and_then(|d| d.rhythm.poll(line.product.settings.expected_poll));
+/// What a call makes of the device's attempts: of each part the last one counts. A call for a catalog
+/// file settles them, too.
+pub(crate) fn settle_all(call: &Call<'_>, rows: &Rows<'_>, now: Timestamp) -> Vec<Settled> {
     let attempts = Attempts { rows: rows.attempts, settled: &[] };
     let last = Part::ALL.iter().filter_map(|&part| attempts.latest(part));
-    last.filter_map(|attempt| {
-        let version = match attempt.goal {
-            Goal::Release(key) => line.editions.get(&key).map(|e| e.release.version.as_str()),
-            Goal::Catalog(_) => None,
-        };
-        let product = line.product.name.as_str();
-        let sighting = Sighting {
-            now,
-            mode: call.check_in.mode,
-            seen: settle::compare(attempt, call.check_in, running, version, product),
-            strength: call.strength,
-            address: call.address,
-            evidence: call.evidence,
-            poll,
-        };
-        settle::settle(attempt, &sighting)
-    })
-    .collect()
+    last.filter_map(|attempt| settle::settle(attempt, &sighting(call, rows, attempt, now)))
+        .collect()
+}
+
+fn sighting(call: &Call<'_>, rows: &Rows<'_>, attempt: &Attempt, now: Timestamp) -> Sighting {
+    let published = rows.published;
+    let released = match attempt.goal {
+        Goal::Release(key) => published.edition(key),
+        Goal::Catalog(_) => None,
+    };
+    let own = rows.device.and_then(|device| device.product.as_ref());
+    let line = released.map(|(line, _)| line).or(own.and_then(|own| published.line(own.as_str())));
+    let version = released.map(|(_, edition)| edition.release.version.as_str());
+    let product = line.map_or("", |line| line.product.name.as_str());
+    let running = published.running(call.check_in);
+    let expected = line.and_then(|line| line.product.settings.expected_poll);
+    Sighting {
+        now,
+        mode: call.check_in.mode,
+        seen: settle::compare(attempt, call.check_in, running, version, product),
+        strength: call.strength,
+        address: call.address,
+        evidence: call.evidence,
+        poll: rows.device.and_then(|device| device.rhythm.poll(expected)),
+    }
 }
 
 /// Its strays, with what this check-in tells.

@@ -107,7 +107,8 @@ impl World {
         self
     }
 
-    fn told(&self) -> Told {
+    /// Calls `look` with what a decision takes.
+    fn ask<T>(&self, look: impl FnOnce(&Call<'_>, &Rows<'_>) -> T) -> T {
         let published = Published::new(self.rows.clone());
         let call = Call {
             check_in: &self.check_in,
@@ -124,17 +125,23 @@ impl World {
             policy: &self.policy,
             room: self.room,
         };
-        let (outcome, said) = explain(&call, &rows, self.now);
-        assert_eq!(outcome.decision, decide(&call, &rows, self.now).decision, "explained alike");
-        Told {
-            registration: outcome.registration,
-            product: outcome.product.map(|(name, by)| (name.clone(), by)),
-            version: outcome.version().0.to_owned(),
-            settled: outcome.settled.clone(),
-            supersedes: outcome.supersedes,
-            decision: outcome.decision,
-            said,
-        }
+        look(&call, &rows)
+    }
+
+    fn told(&self) -> Told {
+        self.ask(|call, rows| {
+            let (outcome, said) = explain(call, rows, self.now);
+            assert_eq!(outcome.decision, decide(call, rows, self.now).decision, "explained alike");
+            Told {
+                registration: outcome.registration,
+                product: outcome.product.map(|(name, by)| (name.clone(), by)),
+                version: outcome.version().0.to_owned(),
+                settled: outcome.settled.clone(),
+                supersedes: outcome.supersedes,
+                decision: outcome.decision,
+                said,
+            }
+        })
     }
 
     /// It is offered this image.

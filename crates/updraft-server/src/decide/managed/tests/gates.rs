@@ -96,7 +96,7 @@ fn the_image_for_the_largest_flash_that_fits_is_chosen() {
 }
 
 /// 1.1.0 as a gzip, too.
-fn with_gzip() -> World {
+pub(super) fn with_gzip() -> World {
     let gzip = Image {
         sha256: sha256(25),
         md5: Digest([25; 16]),

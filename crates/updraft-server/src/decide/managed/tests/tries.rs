@@ -1,44 +1,27 @@
 //! What failed before, and what is under way.
 
 use super::*;
-use crate::fleet::{Counts, DeviceKey, Opening, Proof, settle::Ending, settle::end};
+use crate::fleet::settle::{Ending, end};
+use crate::fleet::{Counts, DeviceKey, Proof};
 
 const MIN: Duration = Duration::from_mins(1);
 
 impl World {
     /// The device takes the offer that it is made.
     #[track_caller]
-    fn takes_offer(self) -> Self {
-        let published = Published::new(self.rows.clone());
-        let call = Call {
-            check_in: &self.check_in,
-            product: self.product,
-            evidence: self.evidence,
-            strength: self.strength,
-            shown: self.shown,
-            address: None,
-        };
-        let rows = Rows {
-            published: &published,
-            device: self.device.as_ref(),
-            attempts: &self.attempts,
-            policy: &self.policy,
-            room: self.room,
-        };
-        let outcome = decide(&call, &rows, self.now);
-        let Decision::Offer(offer) = &outcome.decision else { panic!("{:?}", outcome.decision) };
-        let mut attempts = self.attempts.clone();
-        for settled in &outcome.settled {
-            attempts.retain(|attempt| attempt.key != settled.attempt.key);
-            attempts.push(settled.attempt.clone());
-        }
-        let before = attempts.iter().find(|attempt| Some(attempt.key) == outcome.before).cloned();
-        let next = AttemptKey(i64::try_from(attempts.len()).unwrap() + 1);
+    fn takes_offer(mut self) -> Self {
+        let (before, opening) = self.ask(|call, rows| {
+            let outcome = decide(call, rows, self.now);
+            let Decision::Offer(offer) = &outcome.decision else { panic!("{outcome:?}") };
+            (outcome.before, offer.opening(call, DeviceKey(1)))
+        });
+        self = self.checks_in();
+        let before = self.attempts.iter().find(|attempt| Some(attempt.key) == before).cloned();
+        let next = AttemptKey(i64::try_from(self.attempts.len()).unwrap() + 1);
         let key = before.as_ref().map_or(next, |before| before.key);
-        let opening: Opening = offer.opening(&call, DeviceKey(1));
-        attempts.retain(|attempt| attempt.key != key);
-        attempts.push(Attempt::offer(key, before.as_ref(), opening, self.now));
-        Self { attempts, ..self.clone() }
+        self.attempts.retain(|attempt| attempt.key != key);
+        self.attempts.push(Attempt::offer(key, before.as_ref(), opening, self.now));
+        self
     }
 
     fn ends(mut self, ending: Ending) -> Self {
@@ -51,13 +34,19 @@ impl World {
         self.takes_offer().ends(Ending::Delivered(Proof::Acknowledged))
     }
 
-    /// It checks in, and what that makes of its attempts is kept.
+    /// It checks in, and what that tells is kept.
     fn checks_in(mut self) -> Self {
-        for settled in self.told().settled {
+        let (settled, device) = self.ask(|call, rows| {
+            let outcome = decide(call, rows, self.now);
+            let mut device = rows.device.unwrap().clone();
+            device.observe(&outcome.observation(call, rows, self.now));
+            (outcome.settled.clone(), device)
+        });
+        for settled in settled {
             self.attempts.retain(|attempt| attempt.key != settled.attempt.key);
             self.attempts.push(settled.attempt);
         }
-        self
+        Self { device: Some(device), ..self }
     }
 }
 
@@ -144,4 +133,27 @@ fn a_reflash_loop_ends() {
     }
     world.holds(Hold::AttemptsExhausted);
     assert_eq!(world.attempts[0].counts.tries, Counts::MOST_TRIES);
+}
+
+#[test]
+fn a_device_that_confirmed_a_gzip_is_sent_them() {
+    let always = |world: World| world.rules(|rules| rules.gzip = GzipPolicy::Always);
+    let confirmed = always(gates::with_gzip()).arrives().runs(22, None).passes(MIN);
+    let confirmed = confirmed.checks_in().passes(30 * MIN).checks_in();
+    assert_eq!(confirmed.device.as_ref().map(|device| device.gzip), Some(GzipUse::Confirmed));
+    assert_eq!(confirmed.device.unwrap().reported.flash_mode, Some(2));
+}
+
+#[test]
+fn somebody_who_flashes_it_twice_in_a_day_is_left_alone() {
+    let replaces = |rules: &mut Settings| rules.unknown_build = UnknownBuild::Replace;
+    let confirms = |world: World| {
+        let world = world.arrives().runs(22, None).passes(MIN).checks_in();
+        world.passes(30 * MIN).checks_in()
+    };
+    let once = confirms(world().rules(replaces)).runs(99, None).passes(30 * MIN);
+    once.offers(20);
+    let twice = confirms(once).runs(99, None).passes(30 * MIN);
+    twice.holds(Hold::FoughtOver);
+    twice.checks_in().passes(30 * MIN).holds(Hold::FoughtOver);
 }
