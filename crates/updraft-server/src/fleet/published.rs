@@ -169,3 +169,59 @@ impl Edition {
         chips
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::fleet::fixtures::{check_in, door, esp32_image, image, sha256, stored};
+
+    fn running(rows: PublishedRows, check_in: &CheckIn) -> Vec<Sha256> {
+        Published::new(rows).running(check_in).iter().map(|row| row.image).collect()
+    }
+
+    #[test]
+    fn an_appended_digest_goes_before_the_md5() {
+        let with_both = crate::catalog::image::Image {
+            running_md5: vec![Digest([50; 16])],
+            ..esp32_image(110, Chip::Esp32)
+        };
+        let without = crate::catalog::image::Image {
+            running_md5: vec![Digest([60; 16])],
+            running_sha256: None,
+            ..esp32_image(120, Chip::Esp32)
+        };
+        let images = vec![stored(with_both), stored(without)];
+        let rows = || PublishedRows { images: images.clone(), ..PublishedRows::default() };
+        let check = |md5: u8, sha256: Option<u8>, expected: &[Sha256]| {
+            let sketch_md5 = Some(Digest([md5; 16]));
+            let sketch_sha256 = sha256.map(|byte| Digest([byte; 32]));
+            let check_in = CheckIn { sketch_md5, sketch_sha256, ..check_in() };
+            assert_eq!(running(rows(), &check_in), expected, "{md5} {sha256:?}");
+        };
+        check(50, Some(110), &[sha256(110)]);
+        check(50, None, &[sha256(110)]);
+        check(60, Some(7), &[sha256(120)]);
+        // Another build that happens to have its MD5 has another appended digest, too.
+        check(50, Some(7), &[]);
+    }
+
+    #[test]
+    fn a_digest_that_was_learnt_counts_as_the_images_own() {
+        let digest = SketchDigest::Md5(Digest([77; 16]));
+        let learnt = RunningDigest { digest, image: sha256(20), flash_mode: Some(0) };
+        let rows = PublishedRows { digests: vec![learnt], ..door() };
+        let check_in = CheckIn { sketch_md5: Some(Digest([77; 16])), ..check_in() };
+        assert_eq!(running(rows, &check_in), [sha256(20)]);
+    }
+
+    #[test]
+    fn what_belongs_to_nothing_is_left_out() {
+        let mut rows = door();
+        rows.products.clear();
+        rows.images.push(stored(image(90)));
+        let published = Published::new(rows);
+        assert_eq!(published.lines().count(), 0);
+        assert!(published.image(&sha256(90)).is_some());
+    }
+}

@@ -37,6 +37,7 @@ struct World {
     evidence: Evidence,
     strength: Strength,
     shown: Shown<'static>,
+    address: Option<IpAddr>,
     policy: FleetPolicy,
     room: Room,
     now: Timestamp,
@@ -53,6 +54,7 @@ fn world() -> World {
         evidence: Evidence::default(),
         strength: Strength::Weak,
         shown: Shown::default(),
+        address: None,
         policy: FleetPolicy { unknown_devices: UnknownDevices::Open, default_product: None },
         room: Room::Free,
         now: now(),
@@ -116,7 +118,7 @@ impl World {
             evidence: self.evidence,
             strength: self.strength,
             shown: self.shown,
-            address: None,
+            address: self.address,
         };
         let rows = Rows {
             published: &published,

@@ -1,6 +1,7 @@
 //! Each gate has its own reason; and which image of a release is chosen.
 
 use super::*;
+use crate::fleet::ReleaseImage;
 
 fn device_gate(world: &World, why: Why) {
     world.holds(Hold::Device(why));
@@ -70,6 +71,14 @@ fn an_esp32_gets_the_image_of_its_chip() {
     let other = KnownChip { chip: Chip::Esp32S2, ..known };
     let other = old.clone().device(|device| device.chip = Some(other));
     device_gate(&other, Why::Chip { image: Chip::Esp32S3, device: Chip::Esp32S2 });
+    let any = Image { chip: None, ..esp32_image(140, Chip::Esp32) };
+    let with_any = other.with(|world| {
+        let row = world.rows.release_images.last().unwrap().clone();
+        let any_chip = ReleaseImage { chip: None, image: any.sha256, ..row };
+        world.rows.release_images.push(any_chip);
+        world.rows.images.push(stored(any));
+    });
+    with_any.offers(140);
     let only_one = old.with(|world| {
         world.rows.release_images.retain(|image| image.chip != Some(Chip::Esp32C3));
     });
@@ -106,7 +115,7 @@ pub(super) fn with_gzip() -> World {
     };
     world().with(|world| {
         let plain = world.rows.release_images.iter().find(|i| i.image == sha256(20)).unwrap();
-        let row = crate::fleet::ReleaseImage { image: gzip.sha256, ..plain.clone() };
+        let row = ReleaseImage { image: gzip.sha256, ..plain.clone() };
         world.rows.release_images.push(row);
         world.rows.images.push(stored(gzip));
     })

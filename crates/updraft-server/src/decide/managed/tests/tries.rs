@@ -96,6 +96,16 @@ fn a_download_that_died_waits_and_our_own_shutdown_does_not() {
 }
 
 #[test]
+fn a_download_elsewhere_is_let_alone() {
+    let from = |world: World, last| world.with(|w| w.address = Some([10, 0, 0, last].into()));
+    let mut world = from(world(), 1).takes_offer();
+    world.attempts[0].state = State::Downloading;
+    from(world.clone(), 2).holds(Hold::Downloading);
+    // From the same address it is the device itself, which lost its download.
+    from(world, 1).holds(Hold::BackingOff { until: now().checked_add(MIN).unwrap() });
+}
+
+#[test]
 fn an_open_attempt_for_another_release_is_superseded() {
     let running = world().arrives().runs(22, None).passes(MIN).checks_in();
     let moved = running.with(|world| {
@@ -116,6 +126,7 @@ fn only_the_last_attempt_is_judged() {
         publish(&mut world.rows, 3, "1.2.0", &[image(50)]);
         world.rows.channels[0].release = Some(ReleaseKey(3));
     });
+    assert_eq!(second.told().supersedes, None, "what is confirmed stays confirmed");
     let second = second.arrives().runs(52, None).passes(MIN);
     let told = second.told();
     assert_eq!(told.decision, Decision::UpToDate);
