@@ -30,6 +30,8 @@ pub(crate) struct Line {
     pub channels: BTreeMap<ChannelName, Channel>,
     /// Its releases, in the order in which they were published.
     pub editions: BTreeMap<ReleaseKey, Edition>,
+    /// The newest release that has a sketch.
+    newest: HashMap<Sha256, ReleaseKey>,
 }
 
 /// A release with its images.
@@ -65,7 +67,12 @@ impl Published {
     pub(crate) fn new(rows: PublishedRows) -> Self {
         let mut published = Self::default();
         for product in rows.products {
-            let line = Line { product, channels: BTreeMap::new(), editions: BTreeMap::new() };
+            let line = Line {
+                product,
+                channels: BTreeMap::new(),
+                editions: BTreeMap::new(),
+                newest: HashMap::new(),
+            };
             published.lines.insert(line.product.name.clone(), line);
         }
         for channel in rows.channels {
@@ -81,7 +88,12 @@ impl Published {
             if let Some(line) = published.lines.get_mut(&release.product) {
                 let version = Version::read(&release.version, release.product.as_str());
                 let images = contents.remove(&release.key).unwrap_or_default();
-                line.editions.insert(release.key, Edition { release, version, images });
+                let edition = Edition { release, version, images };
+                for image in edition.images(Part::Sketch) {
+                    let newest = line.newest.entry(image.image).or_insert(image.release);
+                    *newest = image.release.max(*newest);
+                }
+                line.editions.insert(edition.release.key, edition);
             }
         }
         let own = rows.images.iter().flat_map(|stored| RunningDigest::all(&stored.image));
@@ -140,8 +152,8 @@ impl Line {
 
     /// The newest release that has one of these images.
     pub(crate) fn edition_with(&self, running: &[RunningDigest]) -> Option<&Edition> {
-        let mut newest_first = self.editions.values().rev();
-        newest_first.find(|edition| !running.is_empty() && edition.runs_as(running))
+        let newest = running.iter().filter_map(|row| self.newest.get(&row.image)).max()?;
+        self.editions.get(newest)
     }
 
     /// Reads a version as one of this product.
