@@ -53,6 +53,17 @@ pub(crate) struct Call<'a> {
     pub shown: Shown<'a>,
     /// Where it calls from.
     pub address: Option<IpAddr>,
+    /// Whether it calls at all.
+    pub occasion: Occasion,
+}
+
+/// Why a decision is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// The device checks in.
+    CheckIn,
+    /// A person asks what it would get, by what it reported last: that settles nothing.
+    Question,
 }
 
 /// What is known when a device calls.

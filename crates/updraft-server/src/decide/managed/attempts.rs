@@ -5,11 +5,14 @@ use jiff::Timestamp;
 use crate::fleet::settle::{self, Settled, Sighting, Stray};
 use crate::fleet::{Attempt, Device, Goal, LastTwo, Part};
 
-use super::{Call, Rows};
+use super::{Call, Occasion, Rows};
 
 /// What a call makes of the device's attempts: of each part the last one counts. A call for a catalog
 /// file settles them, too.
 pub(crate) fn settle_all(call: &Call<'_>, rows: &Rows<'_>, now: Timestamp) -> Vec<Settled> {
+    if call.occasion == Occasion::Question {
+        return Vec::new();
+    }
     let attempts = Attempts { rows: rows.attempts, settled: &[] };
     let last = Part::ALL.iter().filter_map(|&part| attempts.latest(part));
     last.filter_map(|attempt| settle::settle(attempt, &sighting(call, rows, attempt, now)))

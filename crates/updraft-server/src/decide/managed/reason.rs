@@ -300,3 +300,78 @@ impl fmt::Display for Refusal {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use updraft_core::Family;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_name_and_words() {
+        let product = || "door".parse().unwrap();
+        let until = Timestamp::from_second(1_800_000_000).unwrap();
+        let holds = [
+            Hold::RegistryFull,
+            Hold::Pending,
+            Hold::Conflict,
+            Hold::Blocked,
+            Hold::HandsOff,
+            Hold::Asked,
+            Hold::NoProduct { suggestion: Some(product()) },
+            Hold::ProductMismatch { asked: product(), registered: "temp".parse().unwrap() },
+            Hold::NothingReleased(ChannelName::stable()),
+            Hold::PinGone,
+            Hold::Yanked("1.1.0".into()),
+            Hold::UnknownBuild(Build::Dirty),
+            Hold::FoughtOver,
+            Hold::FloorMissing("1.1.0".into()),
+            Hold::FloorUnknown("1.1.0".into()),
+            Hold::NoImage(Part::Filesystem),
+            Hold::ChipUnknown(vec![Chip::Esp32, Chip::Esp32S3]),
+            Hold::Device(gates::Reason::Family(Family::Esp32)),
+            Hold::Device(gates::Reason::Chip { image: Chip::Esp32, device: Chip::Esp32S3 }),
+            Hold::Device(gates::Reason::TooLarge { needs: 2, free: 1 }),
+            Hold::Device(gates::Reason::NoOtaPartition),
+            Hold::Device(gates::Reason::FlashSize { image: 2, chip: 1 }),
+            Hold::Device(gates::Reason::SignedMode),
+            Hold::NotOta("a boot loader".into()),
+            Hold::Gone,
+            Hold::OnlyGzip(NoGzip::Unproven),
+            Hold::Unsigned,
+            Hold::WrongKey,
+            Hold::Downgrade { from: "1.1.0".into(), to: "1.0.0".into() },
+            Hold::AttemptsExhausted,
+            Hold::BackingOff { until },
+            Hold::Settling,
+            Hold::Downloading,
+            Hold::FilesystemSent,
+        ];
+        let names: BTreeSet<&str> = holds.iter().map(Hold::name).collect();
+        let words: BTreeSet<String> = holds.iter().map(Hold::to_string).collect();
+        assert_eq!((names.len(), words.len()), (holds.len(), holds.len()), "{words:#?}");
+        for words in words {
+            assert!(!words.ends_with('.') && !words.is_empty(), "{words}");
+        }
+    }
+
+    #[test]
+    fn some_words() {
+        let check = |hold: Hold, words: &str| assert_eq!(hold.to_string(), words);
+        check(
+            Hold::ChipUnknown(vec![Chip::Esp32, Chip::Esp32S3]),
+            "which chip it is is not known, and the release has images for esp32, esp32s3",
+        );
+        check(
+            Hold::UnknownBuild(Build::NotLower),
+            "it runs a build that nobody published, whose version is not lower; adopt lets it be \
+             replaced",
+        );
+        check(
+            Hold::BackingOff { until: Timestamp::from_second(1_800_000_000).unwrap() },
+            "its downloads died; the next one not before 2027-01-15T08:00:00Z",
+        );
+    }
+}

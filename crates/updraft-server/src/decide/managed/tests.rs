@@ -38,6 +38,7 @@ struct World {
     strength: Strength,
     shown: Shown<'static>,
     address: Option<IpAddr>,
+    occasion: Occasion,
     policy: FleetPolicy,
     room: Room,
     now: Timestamp,
@@ -55,6 +56,7 @@ fn world() -> World {
         strength: Strength::Weak,
         shown: Shown::default(),
         address: None,
+        occasion: Occasion::CheckIn,
         policy: FleetPolicy { unknown_devices: UnknownDevices::Open, default_product: None },
         room: Room::Free,
         now: now(),
@@ -119,6 +121,7 @@ impl World {
             strength: self.strength,
             shown: self.shown,
             address: self.address,
+            occasion: self.occasion,
         };
         let rows = Rows {
             published: &published,

@@ -204,18 +204,7 @@ proptest! {
         let settings = &line.product.settings;
         let check_in = &world.check_in;
         let runs = Runs::new(check_in, &published, Some(line));
-        let rows = Rows {
-            published: &published,
-            device: world.device.as_ref(),
-            attempts: &[],
-            policy: &world.policy,
-            room: Room::Free,
-        };
-        let call = Call {
-            check_in, product: None, evidence: Evidence::default(), strength: Strength::Weak,
-            shown: Shown::default(), address: None,
-        };
-        let device = as_device(&call, &rows, &runs);
+        let device = world.ask(|call, rows| as_device(call, rows, &runs));
         let file = crate::decide::as_file(&stored.image);
         prop_assert_eq!(core_gates::contradiction(&file, &device), None);
         prop_assert!(!matches!(stored.image.target, Target::Never(_)));

@@ -66,6 +66,15 @@ fn what_was_delivered_gets_time_to_restart() {
 }
 
 #[test]
+fn a_question_settles_nothing() {
+    let asked = world().arrives().passes(60 * MIN).with(|w| w.occasion = Occasion::Question);
+    let said = device().as_check_in(Mode::Sketch);
+    assert_eq!(asked.check_in, said);
+    asked.holds(Hold::Settling);
+    assert_eq!(asked.told().settled, []);
+}
+
+#[test]
 fn three_times_to_no_effect_is_the_end_until_a_person_or_a_release_or_a_week() {
     let error = Evidence { last_error: Some(12), ..Evidence::default() };
     let fails = |world: World| {
