@@ -5,10 +5,14 @@ mod attempt;
 mod device;
 mod event;
 mod evidence;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod image;
 mod name;
 mod named;
+mod observe;
 mod product;
+mod published;
 mod release;
 mod rhythm;
 pub(crate) mod settle;
@@ -27,10 +31,12 @@ pub(crate) use event::{Actor, Event, EventKey, EventKind, Subject};
 pub(crate) use evidence::{Evidence, Wants};
 pub(crate) use image::{Part, Place, RunningDigest, SketchDigest, StoredImage};
 pub(crate) use name::{BadName, ChannelName, ProductName, Tag};
+pub(crate) use observe::{Observation, Ours};
 pub(crate) use product::{
-    Auth, Downgrade, GzipPolicy, KeyId, Mismatch, Privacy, Product, PublicKey, Settings,
+    Auth, Downgrade, GzipPolicy, KeyId, Mismatch, Privacy, Product, PublicKey, Settings, Shown,
     UnknownBuild, UnknownDevices, UnknownVersion,
 };
+pub(crate) use published::{Edition, Line, Published, PublishedRows};
 pub(crate) use release::{Channel, Release, ReleaseImage, ReleaseKey, Yank};
 pub(crate) use rhythm::{Basis, Patience, Rhythm, since};
 pub(crate) use span::Span;

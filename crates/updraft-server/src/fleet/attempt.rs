@@ -141,7 +141,6 @@ impl Attempt {
         with: Opening,
         now: Timestamp,
     ) -> Self {
-        let counts = before.map(|before| before.counts).unwrap_or_default();
         Self {
             key,
             device: with.device,
@@ -161,7 +160,7 @@ impl Attempt {
             opened_at: before.map_or(now, |before| before.opened_at),
             offered_at: now,
             running_at: None,
-            counts: Counts { tries: counts.tries_at(now), ..counts },
+            counts: before.map(|before| before.counts).unwrap_or_default(),
             watch: LastTwo::default(),
         }
     }

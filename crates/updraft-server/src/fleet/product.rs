@@ -1,11 +1,13 @@
 //! A product and the rules that its owner sets. What they mean for a device is decided elsewhere.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
-use crate::digest::Sha256;
+use crate::digest::{Digest, Sha256};
 
 use super::named::named;
 use super::{ChannelName, ProductName};
@@ -171,6 +173,43 @@ pub(crate) enum Auth {
     },
 }
 
+/// What a device showed of its own accord.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Shown<'a> {
+    /// User and password of HTTP Basic.
+    pub basic: Option<(&'a str, &'a str)>,
+    /// The token in its path.
+    pub path_token: Option<&'a str>,
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither is ever to be read in a log.
+        f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
+
+impl Auth {
+    /// Whether what a device showed is enough. Hashes are compared, so the time that it takes says
+    /// nothing about the secret.
+    pub(crate) fn admits(&self, shown: &Shown<'_>) -> bool {
+        match self {
+            Self::None => true,
+            Self::Basic { user, salt, password } => shown.basic.is_some_and(|(name, text)| {
+                name == user && hash(&[salt.as_bytes(), text.as_bytes()]) == *password
+            }),
+            Self::PathToken { token } => {
+                shown.path_token.is_some_and(|text| hash(&[text.as_bytes()]) == *token)
+            }
+        }
+    }
+}
+
+fn hash(parts: &[&[u8]]) -> Sha256 {
+    let hasher = parts.iter().fold(sha2::Sha256::new(), sha2::Digest::chain_update);
+    Digest(hasher.finalize().into())
+}
+
 /// Names a public key: SHA-256 over its DER form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct KeyId(pub(crate) Sha256);
@@ -208,7 +247,6 @@ mod seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
 
     #[test]
     fn settings_are_kept_whole_and_what_is_missing_has_its_default() {
@@ -222,5 +260,23 @@ mod tests {
         assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
         assert_eq!(serde_json::from_str::<Settings>("{}").unwrap(), Settings::default());
         assert!(serde_json::from_str::<Settings>("{\"floor\": 1}").is_err());
+    }
+
+    #[test]
+    fn a_device_is_admitted_by_what_its_product_asks_for_and_nothing_else() {
+        let basic = |user, password| Shown { basic: Some((user, password)), path_token: None };
+        let token = |token| Shown { basic: None, path_token: Some(token) };
+        let auth =
+            Auth::Basic { user: "door".into(), salt: "s".into(), password: hash(&[b"ssesame"]) };
+        assert!(auth.admits(&basic("door", "sesame")));
+        for shown in
+            [basic("door", "Sesame"), basic("", "sesame"), token("sesame"), Shown::default()]
+        {
+            assert!(!auth.admits(&shown));
+            assert!(Auth::None.admits(&shown));
+        }
+        let auth = Auth::PathToken { token: hash(&[b"sesame"]) };
+        assert!(auth.admits(&token("sesame")));
+        assert!(!auth.admits(&token("")) && !auth.admits(&basic("sesame", "sesame")));
     }
 }

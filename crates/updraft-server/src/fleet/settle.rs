@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::catalog::image::Image;
 use crate::check_in::{CheckIn, Mode};
 
 use super::rhythm::since;
 use super::{
-    Attempt, Basis, Cause, EventKind, Evidence, LastTwo, Part, Patience, Proof, SketchDigest, Span,
-    State, Strength, Version,
+    Attempt, Basis, Cause, EventKind, Evidence, LastTwo, Part, Patience, Proof, RunningDigest,
+    SketchDigest, Span, State, Strength, Version,
 };
 
 #[cfg(test)]
@@ -90,20 +89,23 @@ pub(crate) enum Ending {
 /// A device that ran so long with the new image is seen to stay with it.
 const STAYS: Duration = Duration::from_mins(10);
 
-/// Compares what a device reports with an attempt: by digest, else by version. `image` has the facts
-/// of what was sent, `version` is that of the release, `product` its product.
+/// Compares what a device reports with an attempt: by digest, else by version. `running` is what
+/// the digest says that it may run, `version` that of the release it was sent, `product` its product.
 pub(crate) fn compare(
     attempt: &Attempt,
     check_in: &CheckIn,
-    image: Option<&Image>,
+    running: &[RunningDigest],
     version: Option<&str>,
     product: &str,
 ) -> Seen {
     if let Some(reported) = SketchDigest::reported(check_in) {
-        return match image.and_then(|image| image.running_as(check_in)) {
-            Some(_) => Seen::New,
-            None if attempt.from == Some(reported) => Seen::Old,
-            None => Seen::Other,
+        let is_new = running.iter().any(|row| row.image == attempt.image);
+        return if is_new {
+            Seen::New
+        } else if attempt.from == Some(reported) {
+            Seen::Old
+        } else {
+            Seen::Other
         };
     }
     let Some(reported) = check_in.version.as_deref() else { return Seen::Old };
