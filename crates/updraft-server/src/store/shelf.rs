@@ -9,10 +9,7 @@ use super::images::KnownImage;
 use super::{Result, Store, attempts, channels, devices, events, images, products, releases};
 use crate::check_in::DeviceId;
 use crate::digest::Sha256;
-use crate::fleet::{
-    Attempt, Channel, Device, Product, ProductName, Release, ReleaseImage, ReleaseKey,
-    RunningDigest, SketchDigest,
-};
+use crate::fleet::{Attempt, Device, PublishedRows};
 
 /// What is known of one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,22 +23,14 @@ pub(crate) struct Situation {
 }
 
 /// What is the same for all devices.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Shelf {
     /// When this was so.
     pub revision: i64,
-    /// The products.
-    pub products: HashMap<ProductName, Product>,
-    /// Their channels.
-    pub channels: Vec<Channel>,
-    /// Their releases.
-    pub releases: HashMap<ReleaseKey, Release>,
-    /// What is in the releases.
-    pub release_images: Vec<ReleaseImage>,
-    /// All images that were ever seen.
-    pub images: HashMap<Sha256, KnownImage>,
-    /// What devices report that run them. Several images may share a digest.
-    pub digests: HashMap<SketchDigest, Vec<RunningDigest>>,
+    /// What [`Published`](crate::fleet::Published) is made from.
+    pub rows: PublishedRows,
+    /// The files of images in the folder of images.
+    pub files: HashMap<Sha256, String>,
 }
 
 impl Store {
@@ -67,30 +56,26 @@ async fn situation(tx: &mut AnyConnection, id: DeviceId) -> Result<Option<Situat
 
 async fn shelf(tx: &mut AnyConnection) -> Result<Shelf> {
     let mut shelf = Shelf { revision: events::revision(&mut *tx).await?, ..Shelf::default() };
+    let rows = &mut shelf.rows;
     for row in sqlx::query("SELECT * FROM products").fetch_all(&mut *tx).await? {
-        let product = products::product(&row)?;
-        shelf.products.insert(product.name.clone(), product);
+        rows.products.push(products::product(&row)?);
     }
-    let sql = "SELECT * FROM channels ORDER BY product, name";
-    for row in sqlx::query(sql).fetch_all(&mut *tx).await? {
-        shelf.channels.push(channels::channel(&row)?);
+    for row in sqlx::query("SELECT * FROM channels").fetch_all(&mut *tx).await? {
+        rows.channels.push(channels::channel(&row)?);
     }
     for row in sqlx::query("SELECT * FROM releases").fetch_all(&mut *tx).await? {
-        let release = releases::release(&row)?;
-        shelf.releases.insert(release.key, release);
+        rows.releases.push(releases::release(&row)?);
     }
-    let sql = "SELECT * FROM release_images ORDER BY release, image";
-    for row in sqlx::query(sql).fetch_all(&mut *tx).await? {
-        shelf.release_images.push(releases::release_image(&row)?);
+    for row in sqlx::query("SELECT * FROM release_images").fetch_all(&mut *tx).await? {
+        rows.release_images.push(releases::release_image(&row)?);
     }
     for row in sqlx::query("SELECT * FROM images").fetch_all(&mut *tx).await? {
-        let image = images::known(&row)?;
-        shelf.images.insert(image.stored.image.sha256, image);
+        let KnownImage { stored, file } = images::known(&row)?;
+        shelf.files.extend(file.map(|file| (stored.image.sha256, file)));
+        rows.images.push(stored);
     }
-    let sql = "SELECT * FROM digests ORDER BY digest, image";
-    for row in sqlx::query(sql).fetch_all(tx).await? {
-        let running = images::running(&row)?;
-        shelf.digests.entry(running.digest).or_default().push(running);
+    for row in sqlx::query("SELECT * FROM digests").fetch_all(tx).await? {
+        rows.digests.push(images::running(&row)?);
     }
     Ok(shelf)
 }

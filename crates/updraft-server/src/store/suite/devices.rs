@@ -360,6 +360,9 @@ async fn what_lies_in_the_catalog_is_known(on: Fixture) {
     on.store.add_image(upload(2, "file-2"), &by(4)).await.unwrap();
     assert_eq!(place(2).await, Place::Store);
     let shelf = on.store.shelf().await.unwrap();
-    assert_eq!(shelf.images.len(), 2);
-    assert_eq!(shelf.digests[&SketchDigest::Md5(md5(2, 1))][0].flash_mode, Some(1));
+    assert_eq!((shelf.rows.images.len(), shelf.revision), (2, on.store.revision()));
+    assert_eq!(shelf.files, [(image(2).sha256, "file-2".to_owned())].into());
+    let digest = SketchDigest::Md5(md5(2, 1));
+    let running = shelf.rows.digests.iter().find(|running| running.digest == digest).unwrap();
+    assert_eq!((running.image, running.flash_mode), (image(2).sha256, Some(1)));
 }
