@@ -44,6 +44,10 @@ fn nextest(profile: &str) -> Result<Command> {
     if !succeeds(&mut command("openssl", &["version"])) {
         debian::need(&["openssl"])?;
     }
+    // The store's tests start it themselves; without it they say that they skip, on CI they fail.
+    if let Err(error) = debian::need(&["postgresql"]) {
+        ui::say(format_args!("{error:#}; going on without PostgreSQL"));
+    }
     let mut nextest = if succeeds(&mut command("cargo", &["nextest", "--version"])) {
         command("cargo", &[])
     } else {

@@ -1,6 +1,7 @@
-//! Decides what a device that asks for a catalog file by name gets. Pure: the check-in, the file and
-//! what the device is known to run come in, a decision with its reason goes out. What a device would
-//! not take or survive is core's to say.
+//! Decides what a device that asks for a catalog file by name gets; `managed` decides which image one
+//! gets that leaves the choice to the server. Pure: the check-in, the file and what the device is
+//! known to run come in, a decision with its reason goes out. What a device would not take or survive
+//! is core's to say.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,6 +10,9 @@ use updraft_core::{OtaTarget, gates};
 
 use crate::catalog::image::{Image, Target};
 use crate::check_in::{CheckIn, Mode};
+
+#[expect(dead_code, reason = "the device plane comes to use it")]
+pub(crate) mod managed;
 
 /// The answer to a check-in, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +129,7 @@ pub(crate) fn is_tasmota(version: &str) -> bool {
 }
 
 /// What the gates need of an image that could be installed.
-fn as_file(image: &Image) -> gates::Image {
+pub(crate) fn as_file(image: &Image) -> gates::Image {
     gates::Image {
         target: match image.target {
             Target::Sketch => Some(OtaTarget::Sketch),
