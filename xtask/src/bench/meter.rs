@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(stolen(stat), Some(Duration::from_millis(2_600)));
         let stat = "17 (a) b) S 5 17 17 0 -1 1 2 3 4 5 10 20 300 4000 20 0";
         let expected =
-            Used { own: Duration::from_millis(300), waited_for: Duration::from_millis(43_000) };
+            Used { own: Duration::from_millis(300), waited_for: Duration::from_secs(43) };
         assert_eq!(used(stat), Some(expected));
         assert_eq!(used(&stat.replace("a) b", "ksoftirqd/0")), None);
         let sockstat = "sockets: used 9\nTCP: inuse 5 orphan 0 tw 3 alloc 8 mem 12\nUDP: inuse 1\n";
