@@ -16,7 +16,7 @@ use crate::shell::{self, command, output, root};
 use crate::{debian, ui};
 
 /// The crates that must run on a chip.
-const CRATES: &[&str] = &["updraft-core"];
+const CRATES: &[&str] = &["updraft-core", "updraft-agent"];
 
 /// The ESP32-C3's instruction set: what builds for it builds for its siblings.
 const TARGET: &str = "riscv32imc-unknown-none-elf";
