@@ -11,10 +11,12 @@ use crate::config::{Config, DeliveryConfig, LimitsConfig};
 use crate::decide::Policy;
 use crate::deliver::ImageCache;
 use crate::limits::Limits;
+use crate::registry::Registry;
 
 /// The server's state.
 pub(crate) struct App {
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) registry: Registry,
     pub(crate) images: ImageCache,
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
@@ -29,11 +31,13 @@ impl App {
     pub(crate) fn new(
         config: &Config,
         catalog: Arc<Catalog>,
+        registry: Registry,
         clock: Arc<dyn Clock>,
         congestion_control: Vec<u8>,
     ) -> Self {
         Self {
             catalog,
+            registry,
             images: ImageCache::new(config.delivery.cache_size.0),
             limits: Limits::new(config),
             policy: config.policy,

@@ -18,6 +18,7 @@ mod images;
 mod limits;
 pub mod log;
 mod people;
+mod registry;
 mod router;
 #[cfg_attr(not(test), expect(dead_code, reason = "the server gives no tokens yet"))]
 mod secret;

@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::device::connection;
 use crate::device::fresh::Fresh;
 use crate::limits::Full;
+use crate::registry::{Registry, RegistryError};
 use crate::stop::{self, Stop};
 use crate::sys;
 
@@ -78,6 +79,14 @@ pub enum StartError {
         /// The folder of images.
         catalog: PathBuf,
     },
+    /// What is kept of the fleet cannot be used.
+    #[error("cannot open the fleet in {}: {source}", path.display())]
+    Fleet {
+        /// The data folder.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Somebody listens there already.
     #[error("port {} is in use on {}; choose another with -p", address.port(), address.ip())]
     PortInUse {
@@ -124,7 +133,10 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
     let catalog = Catalog::open(config.catalog.clone(), &config.data, Arc::clone(&clock))
         .map_err(|source| StartError::Catalog { path: config.catalog.path.clone(), source })?;
     let catalog = Arc::new(catalog);
-    let app = App::new(config, Arc::clone(&catalog), clock, congestion_control());
+    let registry = Registry::open(&config.data).map_err(|source: RegistryError| {
+        StartError::Fleet { path: config.data.clone(), source: source.into() }
+    })?;
+    let app = App::new(config, Arc::clone(&catalog), registry, clock, congestion_control());
     let app = Arc::new(app);
     let (stopper, stop) = stop::channel();
 
@@ -160,6 +172,10 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
         }
     }
     drop(watcher);
+    if let Err(error) = app.registry.close() {
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "cannot write what devices said last");
+    }
     if cut == 0 {
         tracing::info!("stopped");
     } else {
