@@ -1,1 +1,9 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod flash;
+
+mod device;
+
+pub use device::{Device, DeviceError, Model, Running};
