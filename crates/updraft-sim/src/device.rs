@@ -166,9 +166,9 @@ impl Device {
         &self.flash
     }
 
-    /// Its flash and its memory, for the software that runs on it.
-    pub fn parts_mut(&mut self) -> (&mut Flash, &mut Rtc) {
-        (&mut self.flash, &mut self.rtc)
+    /// What it is, its flash and its memory, for the software that runs on it.
+    pub fn split(&mut self) -> (&Model, &mut Flash, &mut Rtc) {
+        (&self.model, &mut self.flash, &mut self.rtc)
     }
 
     /// The power goes, if it has not, and comes back. Nothing is started yet.

@@ -5,5 +5,7 @@ pub mod boot;
 pub mod flash;
 
 mod device;
+pub mod powercut;
+pub mod software;
 
 pub use device::{Device, DeviceError, Model, Running};

@@ -44,12 +44,12 @@ fn a_device_in_a_file_outlives_the_process_and_its_memory_does_not() {
     let sketch = |seed| Esp8266Image::new().filler(3_000, seed).build().unwrap();
     let mut device = Device::open(model(), &path, &sketch(1)).unwrap();
     let first = device.boot().unwrap();
-    device.parts_mut().1.write(&[7; 128]);
+    device.split().2.write(&[7; 128]);
     drop(device);
     // What it is made with counts only the first time.
     let mut device = Device::open(model(), &path, &sketch(2)).unwrap();
     assert_eq!(device.boot(), Ok(first));
-    assert_ne!(device.parts_mut().1.bytes(), &[7; 128]);
+    assert_ne!(device.split().2.bytes(), &[7; 128]);
     let other = Model::Esp8266(Esp8266Layout::named("4m2m").unwrap());
     assert!(Device::open(other, &path, &sketch(1)).is_err());
 }

@@ -49,7 +49,7 @@ fn esp8266(
     if start < round(running.size as usize) {
         return Err(Refused);
     }
-    let (flash, rtc) = device.parts_mut();
+    let (_, flash, rtc) = device.split();
     let mode = flash.bytes(0..4).unwrap()[2];
     let mut file = file.to_vec();
     match file.first_chunk::<4>() {
@@ -97,7 +97,7 @@ fn esp32(
     if is_too_long || file.first() != Some(&0xE9) || signed == Signed::No {
         return Err(Refused);
     }
-    let flash = device.parts_mut().0;
+    let flash = device.split().1;
     write(flash, slot.offset, file);
     let place = table.otadata().unwrap().offset;
     let otadata = OtaData::parse(&flash.bytes(place..place + 0x2000).unwrap()).unwrap();
