@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use getrandom::SysRng;
 use updraft_core::Family;
 use updraft_pack::{SigningKey, sign};
-use updraft_sim::powercut::{self, Effort, Report, Row, Signer};
+use updraft_sim::powercut::{self, Effort, Fates, Report, Row, Signer};
 
 use crate::{shell, ui};
 
@@ -63,38 +63,37 @@ fn line(row: &Row) -> String {
 
 /// The tables of the documentation.
 fn tables(report: &Report) -> String {
-    let mut text = String::new();
-    for family in [Family::Esp32, Family::Esp8266] {
-        text += &format!(
-            "\n{}:\n\n| update | bytes | operations | cuts | of them second ones | old runs | new runs | \
-             bricked | filesystem half written |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-            family.name()
-        );
-        for Row { name, length, operations, tally, .. } in
-            report.rows.iter().filter(|row| row.family == family)
-        {
-            let sum = tally.sum();
-            text += &format!(
-                "| {name} | {length} | {operations} | {} | {} | {} | {} | {} | {} |\n",
-                tally.cuts(),
-                tally.second,
-                sum.old,
-                sum.new,
-                sum.bricked,
-                tally.half_filesystems,
-            );
-        }
-        let tally = report.of(family);
-        text += "\n| when the power went | cuts | old runs | new runs | bricked |\n|---|--:|--:|--:|--:|\n";
-        for (when, fates) in [
-            ("while the update was written, up to telling the boot loader", tally.writing),
-            ("at the restart into the new image", tally.starting),
-            ("at the start after a first cut", tally.waking),
-        ] {
-            let (cuts, bricked) = (fates.cuts(), fates.bricked);
-            text += &format!("| {when} | {cuts} | {} | {} | {bricked} |\n", fates.old, fates.new);
-        }
-        text += &format!("\nGiven up without a cut: {} times.\n", tally.given_up);
-    }
-    text
+    [Family::Esp32, Family::Esp8266].map(|family| table(report, family)).concat()
+}
+
+fn table(report: &Report, family: Family) -> String {
+    let rows = report.rows.iter().filter(|row| row.family == family);
+    let updates = rows.map(|Row { name, length, operations, tally, .. }| {
+        let Fates { old, new, bricked } = tally.sum();
+        let (cuts, second, half) = (tally.cuts(), tally.second, tally.half_filesystems);
+        format!(
+            "| {name} | {length} | {operations} | {cuts} | {second} | {old} | {new} | {bricked} | \
+             {half} |\n"
+        )
+    });
+    let tally = report.of(family);
+    let phases = [
+        ("while the update was written, up to telling the boot loader", tally.writing),
+        ("at the restart into the new image", tally.starting),
+        ("at the start after a first cut", tally.waking),
+    ];
+    let phases = phases.map(|(when, fates)| {
+        let Fates { old, new, bricked } = fates;
+        format!("| {when} | {} | {old} | {new} | {bricked} |\n", fates.cuts())
+    });
+    format!(
+        "\n{}:\n\n| update | bytes | operations | cuts | second ones | old runs | new runs | bricked | \
+         filesystem half written |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n{}\n\
+         | when the power went | cuts | old runs | new runs | bricked |\n|---|--:|--:|--:|--:|\n{}\n\
+         Given up without a cut: {} times.\n",
+        family.name(),
+        updates.collect::<String>(),
+        phases.concat(),
+        tally.given_up,
+    )
 }

@@ -6,8 +6,8 @@
 //! compared by its digest; what the updater says of itself is not believed.
 
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use updraft_core::Family;
 
@@ -16,7 +16,7 @@ mod lab;
 mod scenario;
 mod tally;
 
-pub use self::lab::Signer;
+pub use self::lab::{Sign, Signer};
 pub use self::scenario::{LabError, Scenario};
 pub use self::tally::{Fates, Phase, Tally};
 
@@ -65,7 +65,7 @@ pub fn run(
         while let Some((number, scenario)) = take(&next, &scenarios) {
             let row = scenario.try_all();
             done(&row);
-            rows.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((number, row));
+            rows.lock().unwrap_or_else(PoisonError::into_inner).push((number, row));
         }
     };
     std::thread::scope(|scope| {
@@ -74,7 +74,7 @@ pub fn run(
         }
         work();
     });
-    let mut rows = rows.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     rows.sort_by_key(|(number, _)| *number);
     Ok(Report { rows: rows.into_iter().map(|(_, row)| row).collect() })
 }

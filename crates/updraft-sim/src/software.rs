@@ -87,12 +87,13 @@ pub fn install(
 /// Says that what runs works.
 pub fn confirm(device: &mut Device, running: &Running) -> Result<(), SoftwareError> {
     let (model, flash, rtc) = device.split();
-    Ok(match model {
-        Model::Esp8266(_) => Eboot::new(rtc).confirm()?,
+    let confirmed = match model {
+        Model::Esp8266(_) => Eboot::new(rtc).confirm(),
         Model::Esp32 { loader, table, .. } => {
-            OtaBoot::new(flash, esp32(*loader, table, running)).confirm()?;
+            OtaBoot::new(flash, esp32(*loader, table, running)).confirm()
         }
-    })
+    };
+    Ok(confirmed?)
 }
 
 /// What the software knows of the chip that it runs on.

@@ -17,12 +17,15 @@ const SMALL: usize = 8_000;
 /// And in a large one.
 const LARGE: usize = 150_000;
 
+/// Signs a file in one of the two forms.
+pub type Sign<'a> = dyn Fn(&[u8], Format) -> Result<Vec<u8>, SignError> + 'a;
+
 /// Who signs: the devices trust this key.
 pub struct Signer<'a> {
     /// The public key in DER.
     pub key: Vec<u8>,
     /// Signs a file.
-    pub sign: &'a dyn Fn(&[u8], Format) -> Result<Vec<u8>, SignError>,
+    pub sign: &'a Sign<'a>,
 }
 
 /// All that is tried, the longest first.
@@ -50,10 +53,10 @@ struct Bench {
 
 impl Lab<'_> {
     fn esp8266(&self) -> Result<Vec<Scenario>, LabError> {
-        let small = Self::sketches("1m64", small_sketch(2))?;
+        let small = Self::sketches("1m64", &small_sketch(2))?;
         let mut all = Vec::new();
         for (size, bench) in
-            self.sizes(small.clone(), || Self::sketches("4m2m", large_sketch(2)))?
+            self.sizes(small.clone(), || Self::sketches("4m2m", &large_sketch(2)))?
         {
             let gzip = Gzip::new(&bench.image).build();
             all.push(self.sketch(&bench, size, "plain", bench.image.clone(), None)?);
@@ -62,10 +65,10 @@ impl Lab<'_> {
             all.push(self.signed(&bench, size, "gzip, signed", &gzip, Format::Esp8266)?);
         }
         let other_mode = small_sketch(2).flash_mode(FlashMode::Dout);
-        let bench = Self::sketches("1m64", other_mode)?;
+        let bench = Self::sketches("1m64", &other_mode)?;
         let name = "plain, of another flash mode";
         all.push(self.sketch(&bench, Size::Small, name, bench.image.clone(), None)?);
-        let bench = Self::sketches("1m64", small_sketch(2).flash_frequency_mhz(80))?;
+        let bench = Self::sketches("1m64", &small_sketch(2).flash_frequency_mhz(80))?;
         let name = "plain, with another eboot";
         all.push(self.sketch(&bench, Size::Small, name, bench.image.clone(), None)?);
         all.extend(self.filesystems(&small, Some(Format::Esp8266))?);
@@ -81,7 +84,7 @@ impl Lab<'_> {
         let loader = Loader::new(Chip::Esp32);
         let bench = |chip, table: &PartitionTable, length| {
             let model = Model::esp32(chip, table.clone(), 4 << 20);
-            Self::apps(model, app(chip, length, 1), app(chip, length, 2))
+            Self::apps(model, &app(chip, length, 1), &app(chip, length, 2))
         };
         let small = bench(Chip::Esp32, &default, SMALL)?;
         let format = Format::ArduinoEsp32;
@@ -100,8 +103,8 @@ impl Lab<'_> {
             table: Box::new(default.clone()),
             flash: 4 << 20,
         };
-        let images = (app(Chip::Esp32, SMALL, 1), app(Chip::Esp32, SMALL, 2));
-        all.push(one(&Self::apps(model, images.0, images.1)?, "plain, no rollback")?);
+        let (old, new) = (app(Chip::Esp32, SMALL, 1), app(Chip::Esp32, SMALL, 2));
+        all.push(one(&Self::apps(model, &old, &new)?, "plain, no rollback")?);
         let failed = one(&small, "plain, never says that it works")?;
         all.push(Scenario { trial: Trial::Failed, ..failed });
         all.extend(self.filesystems(&small, None)?);
@@ -123,7 +126,7 @@ impl Lab<'_> {
     }
 
     /// An ESP8266 of this layout that runs a sketch, and the one that it is to run.
-    fn sketches(layout: &'static str, new: Esp8266Image) -> Result<Bench, LabError> {
+    fn sketches(layout: &'static str, new: &Esp8266Image) -> Result<Bench, LabError> {
         let model = Esp8266Layout::named(layout).ok_or(LabError::Layout(layout))?;
         let old = small_sketch(1).build()?;
         let image = new.build()?;
@@ -135,7 +138,7 @@ impl Lab<'_> {
     }
 
     /// A chip of the ESP32 family that runs one application, and another one.
-    fn apps(model: Model, old: Esp32Image, new: Esp32Image) -> Result<Bench, LabError> {
+    fn apps(model: Model, old: &Esp32Image, new: &Esp32Image) -> Result<Bench, LabError> {
         let image = new.build()?;
         let device = Device::new(model, &old.build()?)?;
         Ok(Bench { device, new: Md5::digest(&image).into(), image })
