@@ -30,7 +30,7 @@ pub(crate) fn update(
     request: Request<'_>,
     file: &[u8],
     block: usize,
-) -> Result<Staged<Esp8266>, UpdateError> {
+) -> Result<Staged<EbootCommand>, UpdateError> {
     let mut scratch = [0; 4096];
     let mut updater = Updater::new(flash, device, &mut scratch);
     let mut update = updater.begin(request)?;
