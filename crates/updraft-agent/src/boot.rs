@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::updater::{Platform, Staged};
+use crate::updater::Staged;
 
 mod eboot;
 mod otadata;
@@ -17,11 +17,14 @@ pub(crate) use self::otadata::Entries;
 ///
 /// Nothing here restarts the device; what was told counts from the next start on.
 pub trait Boot {
-    /// The family that starts so.
-    type Platform: Platform;
+    /// What it is told: the [`Staged::next`] of its family.
+    type Next;
 
     /// Has a sketch started next. Of a filesystem nobody needs to know.
-    fn activate(&mut self, staged: Staged<Self::Platform>) -> Result<(), BootError>;
+    fn activate(&mut self, staged: Staged<Self::Next>) -> Result<(), BootError>;
+
+    /// What was activated and has not started yet does not start: what runs starts again.
+    fn cancel(&mut self) -> Result<(), BootError>;
 
     /// Whether the application that runs still has to say that it works.
     fn trial(&mut self) -> Result<Trial, BootError>;

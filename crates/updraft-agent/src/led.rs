@@ -61,6 +61,7 @@ impl Drop for Ticker<'_> {
 mod tests {
     use std::vec::Vec;
 
+    use super::Level::{High, Low};
     use super::*;
 
     struct Pin(Vec<Level>);
@@ -80,7 +81,6 @@ mod tests {
             drop(ticker);
             assert_eq!(pin.0, expected);
         };
-        use Level::{High, Low};
         check(Polarity::ActiveHigh, 3, &[High, Low, High, Low]);
         check(Polarity::ActiveLow, 1, &[Low, High]);
         check(Polarity::ActiveLow, 0, &[High]);

@@ -16,6 +16,6 @@ pub use boot::{Boot, BootError, Eboot, OtaBoot, RtcMemory, Trial};
 pub use led::{Led, Level, Polarity, Ticker};
 pub use policy::{Offer, Permission, Policy, Regular, Situation, Use};
 pub use updater::{
-    BootMode, Cause, Esp32, Esp8266, Platform, Progress, Request, Rollback, Size, Staged, Trust,
-    Update, UpdateError, Updater,
+    BootMode, Cause, Esp32, Esp8266, OtaSlot, Platform, Progress, Request, Rollback, Size, Staged,
+    Trust, Update, UpdateError, Updater,
 };

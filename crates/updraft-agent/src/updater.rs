@@ -24,7 +24,7 @@ mod platform;
 mod update;
 
 pub use self::error::{Cause, UpdateError};
-pub use self::esp32::{Esp32, Rollback};
+pub use self::esp32::{Esp32, OtaSlot, Rollback};
 pub use self::esp8266::{BootMode, Esp8266};
 pub use self::platform::Platform;
 pub use self::update::Update;
@@ -36,10 +36,10 @@ use self::area::Area;
 /// ```
 /// # use embedded_storage::nor_flash::NorFlash;
 /// use updraft_agent::{Esp8266, Request, Size, Staged, UpdateError, Updater};
-/// use updraft_core::OtaTarget;
+/// use updraft_core::{EbootCommand, OtaTarget};
 ///
 /// # fn update<F: NorFlash>(flash: &mut F, device: Esp8266, blocks: &[&[u8]])
-/// # -> Result<Staged<Esp8266>, UpdateError> {
+/// # -> Result<Staged<EbootCommand>, UpdateError> {
 /// let mut scratch = [0; 4096];
 /// let mut updater = Updater::new(flash, device, &mut scratch);
 /// let mut update = updater.begin(Request::new(OtaTarget::Sketch, Size::Unknown))?;
@@ -101,14 +101,15 @@ pub struct Progress {
     pub total: Size,
 }
 
-/// An update that is in the flash and was found to be good. A sketch does not start before
+/// An update that is in the flash and was found to be good, with what its boot loader has to be told:
+/// [`EbootCommand`](updraft_core::EbootCommand) or [`OtaSlot`]. A sketch does not start before
 /// [`Boot::activate`](crate::Boot::activate) was told of it; a filesystem is in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a sketch that is not activated never starts"]
-pub struct Staged<P: Platform> {
+pub struct Staged<N> {
     target: OtaTarget,
     length: u32,
-    next: Option<P::Next>,
+    next: Option<N>,
 }
 
 impl Request<'_> {
@@ -128,7 +129,9 @@ impl<'a, F: NorFlash, P: Platform> Updater<'a, F, P> {
 
     /// Begins an update. Sectors are erased as they are reached, so the flash is as it was until the
     /// first bytes are written, but that an ESP32 whose next partition was already chosen to start
-    /// next is told to stay with the one that runs.
+    /// next is told to stay with the one that runs. On an ESP8266, where that is not in the flash, say
+    /// [`Boot::cancel`](crate::Boot::cancel) before: else a command for eboot that still stands would
+    /// have it copy what is half written.
     pub fn begin<'u, 'r>(
         &'u mut self,
         request: Request<'r>,
@@ -180,7 +183,7 @@ impl Size {
     }
 }
 
-impl<P: Platform> Staged<P> {
+impl<N> Staged<N> {
     /// What was written.
     pub fn target(&self) -> OtaTarget {
         self.target
@@ -192,7 +195,7 @@ impl<P: Platform> Staged<P> {
     }
 
     /// What the boot loader has to be told; `None` after a filesystem.
-    pub fn next(&self) -> Option<&P::Next> {
+    pub fn next(&self) -> Option<&N> {
         self.next.as_ref()
     }
 }

@@ -4,7 +4,7 @@
 use updraft_core::EbootCommand;
 
 use super::{Boot, BootError, Trial};
-use crate::updater::{Esp8266, Staged};
+use crate::updater::Staged;
 
 /// The memory at [`EbootCommand::ADDRESS`].
 pub trait RtcMemory {
@@ -35,20 +35,19 @@ impl<R: RtcMemory> Eboot<R> {
         let bytes = self.memory.read().map_err(|_| BootError::Read)?;
         Ok(EbootCommand::parse(&bytes).ok())
     }
-
-    /// Tells eboot nothing: the sketch that runs starts again.
-    pub fn clear(&mut self) -> Result<(), BootError> {
-        self.memory.write(&[0; EbootCommand::LENGTH]).map_err(|_| BootError::Write)
-    }
 }
 
 impl<R: RtcMemory> Boot for Eboot<R> {
-    type Platform = Esp8266;
+    type Next = EbootCommand;
 
-    fn activate(&mut self, staged: Staged<Esp8266>) -> Result<(), BootError> {
+    fn activate(&mut self, staged: Staged<EbootCommand>) -> Result<(), BootError> {
         let Some(&command) = staged.next() else { return Ok(()) };
         self.memory.write(&command.to_bytes()).map_err(|_| BootError::Write)?;
         if self.command()? == Some(command) { Ok(()) } else { Err(BootError::Write) }
+    }
+
+    fn cancel(&mut self) -> Result<(), BootError> {
+        self.memory.write(&[0; EbootCommand::LENGTH]).map_err(|_| BootError::Write)
     }
 
     fn trial(&mut self) -> Result<Trial, BootError> {

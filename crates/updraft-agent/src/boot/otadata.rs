@@ -7,7 +7,7 @@ use embedded_storage::nor_flash::NorFlash;
 use updraft_core::{AppKind, OtaData, OtaEntry, OtaSector, OtaState, OtaWrite};
 
 use super::{Boot, BootError, Trial};
-use crate::updater::{Esp32, Rollback, Staged};
+use crate::updater::{Esp32, OtaSlot, Rollback, Staged};
 
 /// Length of an entry (`esp_ota_select_entry_t`, ESP-IDF `esp_flash_partitions.h`).
 const ENTRY: usize = 32;
@@ -15,14 +15,14 @@ const ENTRY: usize = 32;
 const SECTOR: u32 = 0x1000;
 
 /// Tells ESP-IDF's boot loader.
-pub struct OtaBoot<'a, F> {
-    flash: &'a mut F,
-    device: Esp32<'a>,
+pub struct OtaBoot<'f, 't, F> {
+    flash: &'f mut F,
+    device: Esp32<'t>,
 }
 
-impl<'a, F: NorFlash> OtaBoot<'a, F> {
+impl<'f, 't, F: NorFlash> OtaBoot<'f, 't, F> {
     /// By the otadata partition of this device.
-    pub fn new(flash: &'a mut F, device: Esp32<'a>) -> Self {
+    pub fn new(flash: &'f mut F, device: Esp32<'t>) -> Self {
         Self { flash, device }
     }
 
@@ -31,16 +31,16 @@ impl<'a, F: NorFlash> OtaBoot<'a, F> {
         self.entries()?.read()
     }
 
-    fn entries(&mut self) -> Result<Entries<'_, F>, BootError> {
+    fn entries(&mut self) -> Result<Entries<'_, 't, F>, BootError> {
         Entries::new(self.flash, &self.device)
     }
 }
 
-impl<'a, F: NorFlash> Boot for OtaBoot<'a, F> {
-    type Platform = Esp32<'a>;
+impl<F: NorFlash> Boot for OtaBoot<'_, '_, F> {
+    type Next = OtaSlot;
 
-    fn activate(&mut self, staged: Staged<Esp32<'a>>) -> Result<(), BootError> {
-        let Some(&slot) = staged.next() else { return Ok(()) };
+    fn activate(&mut self, staged: Staged<OtaSlot>) -> Result<(), BootError> {
+        let Some(&OtaSlot(slot)) = staged.next() else { return Ok(()) };
         let state = match self.device.rollback {
             Rollback::Enabled => OtaState::New,
             Rollback::Disabled => OtaState::Undefined,
@@ -49,6 +49,13 @@ impl<'a, F: NorFlash> Boot for OtaBoot<'a, F> {
         let mut entries = self.entries()?;
         let write = entries.read()?.select(slot, table, state).ok_or(BootError::NoSlot)?;
         entries.write(&write)
+    }
+
+    fn cancel(&mut self) -> Result<(), BootError> {
+        let AppKind::Ota(running) = self.device.running else {
+            return self.entries()?.withdraw(|_| true);
+        };
+        self.entries()?.withdraw(|slot| slot != running)
     }
 
     fn trial(&mut self) -> Result<Trial, BootError> {
@@ -83,14 +90,14 @@ impl<'a, F: NorFlash> Boot for OtaBoot<'a, F> {
 }
 
 /// The two entries of a device.
-pub(crate) struct Entries<'a, F> {
+pub(crate) struct Entries<'a, 't, F> {
     flash: &'a mut F,
-    device: &'a Esp32<'a>,
+    device: &'a Esp32<'t>,
     offset: u32,
 }
 
-impl<'a, F: NorFlash> Entries<'a, F> {
-    pub(crate) fn new(flash: &'a mut F, device: &'a Esp32<'_>) -> Result<Self, BootError> {
+impl<'a, 't, F: NorFlash> Entries<'a, 't, F> {
+    pub(crate) fn new(flash: &'a mut F, device: &'a Esp32<'t>) -> Result<Self, BootError> {
         let partition = device.table.otadata().ok_or(BootError::NoOtaData)?;
         let needs = u32::try_from(OtaData::LENGTH).unwrap_or(u32::MAX);
         if partition.size < needs {
@@ -109,12 +116,12 @@ impl<'a, F: NorFlash> Entries<'a, F> {
         Ok(if is_pending { Trial::Pending } else { Trial::Over })
     }
 
-    /// Has `slot` not started next, if it would be: its content is about to change.
-    pub(crate) fn withdraw(&mut self, slot: u8) -> Result<(), BootError> {
+    /// Has no slot started next that `is_out`.
+    pub(crate) fn withdraw(&mut self, is_out: impl Fn(u8) -> bool) -> Result<(), BootError> {
         // Each turn takes one of the two entries away.
         for _ in 0..2 {
             match self.read()?.active() {
-                Some((sector, entry)) if entry.slot(self.slots()) == slot => {
+                Some((sector, entry)) if is_out(entry.slot(self.slots())) => {
                     self.write(&OtaWrite { sector, entry: with(entry, OtaState::Invalid) })?;
                 }
                 _ => break,

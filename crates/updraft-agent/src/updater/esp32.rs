@@ -30,6 +30,10 @@ pub struct Esp32<'a> {
     pub filesystem: Option<&'a str>,
 }
 
+/// The number of a slot for applications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OtaSlot(pub u8);
+
 /// What a boot loader does with a new application (`CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rollback {
@@ -40,8 +44,7 @@ pub enum Rollback {
 }
 
 impl Steps for Esp32<'_> {
-    /// The slot that is to start.
-    type Next = u8;
+    type Next = OtaSlot;
     const FAMILY: Family = Family::Esp32;
     const MAGIC: &'static [u8] = &[0xE9];
 
@@ -82,7 +85,7 @@ impl Steps for Esp32<'_> {
 
     fn prepare<F: NorFlash>(&self, flash: &mut F, place: &Place) -> Result<(), Cause> {
         match self.slot(place) {
-            Some(slot) => Ok(Entries::new(flash, self)?.withdraw(slot)?),
+            Some(slot) => Ok(Entries::new(flash, self)?.withdraw(|other| other == slot)?),
             None => Ok(()),
         }
     }
@@ -112,8 +115,8 @@ impl Steps for Esp32<'_> {
         Ok(())
     }
 
-    fn next(&self, place: &Place, _: u32) -> Option<u8> {
-        self.slot(place)
+    fn next(&self, place: &Place, _: u32) -> Option<OtaSlot> {
+        self.slot(place).map(OtaSlot)
     }
 }
 

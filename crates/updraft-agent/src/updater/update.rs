@@ -47,7 +47,7 @@ impl<'u, 'r, F: NorFlash, P: Platform> Update<'u, 'r, F, P> {
     ///
     /// Stack: a few KiB for the look at the image, then those of
     /// [`Verifier::finish`](updraft_core::signature::Verifier::finish) if a signature is asked for.
-    pub fn finish(mut self) -> Result<Staged<P>, UpdateError> {
+    pub fn finish(mut self) -> Result<Staged<P::Next>, UpdateError> {
         self.attempt(Self::check)
     }
 
@@ -143,7 +143,7 @@ impl<'u, 'r, F: NorFlash, P: Platform> Update<'u, 'r, F, P> {
         }
     }
 
-    fn check(&mut self) -> Result<Staged<P>, Cause> {
+    fn check(&mut self) -> Result<Staged<P::Next>, Cause> {
         let length = self.taken();
         if length == 0 {
             return Err(Cause::NoData);

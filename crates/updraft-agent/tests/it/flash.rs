@@ -9,7 +9,7 @@ use embedded_storage::nor_flash::{
 pub(crate) struct Flash<const READ: usize = 4, const WRITE: usize = 4, const ERASE: usize = 4096> {
     pub(crate) bytes: Vec<u8>,
     /// Units that were written since they were erased.
-    written: Vec<bool>,
+    pub(crate) written: Vec<bool>,
     /// Changes that still work; `None`: all.
     pub(crate) budget: Option<usize>,
     /// Changes that were made.
