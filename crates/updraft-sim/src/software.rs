@@ -73,8 +73,12 @@ pub fn install(
         Model::Esp8266(layout) => {
             let platform =
                 Esp8266 { layout: *layout, sketch_size: running.size, boot_mode: BootMode::Flash };
+            let mut boot = Eboot::new(rtc);
+            if delivery.target == OtaTarget::Sketch {
+                boot.cancel()?;
+            }
             let staged = take(flash, platform, delivery)?;
-            Ok(Eboot::new(rtc).activate(staged)?)
+            Ok(boot.activate(staged)?)
         }
         Model::Esp32 { loader, table, .. } => {
             let platform = esp32(*loader, table, running);
@@ -120,7 +124,7 @@ fn take<P: Platform>(
     flash: &mut Flash,
     platform: P,
     delivery: &Delivery,
-) -> Result<Staged<P>, SoftwareError> {
+) -> Result<Staged<P::Next>, SoftwareError> {
     let Delivery { target, bytes, arrive, md5, key } = delivery;
     let key = key.as_deref().map(PublicKey::from_der).transpose().map_err(SoftwareError::Key)?;
     let scheme = match P::FAMILY {

@@ -246,7 +246,9 @@ impl Scenario {
 
     fn fate(&self, running: &Result<Running, Dead>) -> Fate {
         match running {
-            Ok(running) if running.md5 == self.old => Fate::Old,
+            Ok(running) if running.md5 == self.old || Some(running.md5) == self.between => {
+                Fate::Old
+            }
             Ok(running) if running.md5 == self.new => Fate::New,
             _ => Fate::Bricked,
         }

@@ -71,6 +71,7 @@ impl Lab<'_> {
         let bench = Self::sketches("1m64", &small_sketch(2).flash_frequency_mhz(80))?;
         let name = "plain, with another eboot";
         all.push(self.sketch(&bench, Size::Small, name, bench.image.clone(), None)?);
+        all.push(self.unstarted(&small, small_sketch(3).build()?)?);
         all.extend(self.filesystems(&small, Some(Format::Esp8266))?);
         let gzip = Gzip::new(&small.image).build();
         all.extend(self.bad(&small, Format::Esp8266, &gzip)?);
@@ -107,6 +108,7 @@ impl Lab<'_> {
         all.push(one(&Self::apps(model, &old, &new)?, "plain, no rollback")?);
         let failed = one(&small, "plain, never says that it works")?;
         all.push(Scenario { trial: Trial::Failed, ..failed });
+        all.push(self.unstarted(&small, app(Chip::Esp32, SMALL, 3).build()?)?);
         all.extend(self.filesystems(&small, None)?);
         all.extend(self.bad(&small, format, &[])?);
         Ok(all)
@@ -155,6 +157,16 @@ impl Lab<'_> {
         Ok(Bench { device, ..bench.clone() })
     }
 
+    /// An update while another one is there that was not started yet.
+    fn unstarted(&self, bench: &Bench, between: Vec<u8>) -> Result<Scenario, LabError> {
+        let name = "plain, over one that has not started";
+        let scenario = self.sketch(bench, Size::Small, name, bench.image.clone(), None)?;
+        let md5 = Md5::digest(&between).into();
+        let (mut device, running) = (scenario.device.clone(), scenario.running);
+        software::install(&mut device, &running, &Delivery::new(OtaTarget::Sketch, between))?;
+        Ok(Scenario { device, between: Some(md5), ..scenario })
+    }
+
     /// A sketch that is delivered in this form.
     fn sketch(
         &self,
@@ -171,6 +183,7 @@ impl Lab<'_> {
             name: format!("sketch, {name}{}", size.words()),
             old: running.md5,
             new: bench.new,
+            between: None,
             device,
             running,
             filesystem: None,

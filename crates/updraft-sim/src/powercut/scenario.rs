@@ -19,6 +19,8 @@ pub struct Scenario {
     /// MD5 of the old and of the new image as they run.
     pub(super) old: [u8; 16],
     pub(super) new: [u8; 16],
+    /// And that of one that was chosen to start next, and had not started: it may run, too.
+    pub(super) between: Option<[u8; 16]>,
     /// What the filesystem holds, if it is one that is updated.
     pub(super) filesystem: Option<Filesystems>,
     /// What is delivered when the power goes.
