@@ -222,11 +222,15 @@ impl Scenario {
         }
     }
 
-    /// A start, and what the image that runs does first: it says that it works; or, if it is one that
-    /// never does, it restarts.
+    /// A start, and what the image that runs does first: it says that it works. One that never does asks
+    /// for an update, which would overwrite what it could go back to, and restarts.
     fn wake(&self, device: &mut Device, tally: &mut Tally) -> Result<Running, Dead> {
         let running = device.boot()?;
         if self.trial == Trial::Failed && running.md5 == self.new {
+            let asked = software::install(device, &running, &self.good);
+            if asked.is_ok() {
+                tally.problem(|| "updated before it said that it works".to_owned());
+            }
             return device.boot();
         }
         match software::confirm(device, &running) {

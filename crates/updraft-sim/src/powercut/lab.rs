@@ -3,7 +3,8 @@
 use md5::{Digest as _, Md5};
 use updraft_core::{Chip, Esp8266Layout, FilesystemKind, FlashMode, OtaTarget, PartitionTable};
 use updraft_pack::{
-    Esp32Image, Esp8266Image, Format, Gzip, SignError, TWO_OTA_TABLE, filesystem, filler, table_of,
+    Esp32Image, Esp8266Image, Format, Gzip, Record, SignError, TWO_OTA_TABLE, filesystem, filler,
+    table_of,
 };
 
 use super::Effort;
@@ -19,6 +20,14 @@ const LARGE: usize = 150_000;
 
 /// Signs a file in one of the two forms.
 pub type Sign<'a> = dyn Fn(&[u8], Format) -> Result<Vec<u8>, SignError> + 'a;
+
+/// Where the other sector of otadata leads to what is neither the old nor the new image.
+const THREE_SLOTS: [Record<'static>; 4] = [
+    Record::new("otadata", 1, 0x00, 0xE000, 0x2000),
+    Record::new("ota_0", 0, 0x10, 0x1_0000, 0x1_0000),
+    Record::new("ota_1", 0, 0x11, 0x2_0000, 0x1_0000),
+    Record::new("ota_2", 0, 0x12, 0x3_0000, 0x1_0000),
+];
 
 /// Who signs: the devices trust this key.
 pub struct Signer<'a> {
@@ -80,8 +89,11 @@ impl Lab<'_> {
 
     fn esp32(&self) -> Result<Vec<Scenario>, LabError> {
         let default = PartitionTable::standard("default").ok_or(LabError::Layout("default"))?;
-        let factory = PartitionTable::parse(&table_of(&TWO_OTA_TABLE));
-        let factory = factory.map_err(|_| LabError::Layout("two_ota"))?;
+        let table = |records: &[Record<'_>]| {
+            PartitionTable::parse(&table_of(records))
+                .map_err(|_| LabError::Layout("of these records"))
+        };
+        let (factory, three) = (table(&TWO_OTA_TABLE)?, table(&THREE_SLOTS)?);
         let loader = Loader::new(Chip::Esp32);
         let bench = |chip, table: &PartitionTable, length| {
             let model = Model::esp32(chip, table.clone(), 4 << 20);
@@ -99,6 +111,8 @@ impl Lab<'_> {
         all.push(one(&bench(Chip::Esp32C3, &default, SMALL)?, "plain, ESP32-C3")?);
         all.push(one(&bench(Chip::Esp32, &factory, SMALL)?, "plain, over the factory's")?);
         all.push(one(&Self::updated(&small)?, "plain, the second update")?);
+        let of_three = Self::updated(&bench(Chip::Esp32, &three, SMALL)?)?;
+        all.push(one(&of_three, "plain, the second update, three slots")?);
         let model = Model::Esp32 {
             loader: Loader { rollback: Rollback::Off, ..loader },
             table: Box::new(default.clone()),
