@@ -22,6 +22,11 @@ pub(crate) struct Args {
     markdown: bool,
 }
 
+impl Args {
+    /// What is tried at every change.
+    pub(crate) const QUICK: Self = Self { quick: true, markdown: false };
+}
+
 /// The command. Its last line says in one what came of it.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let effort = if args.quick { Effort::Quick } else { Effort::Full };

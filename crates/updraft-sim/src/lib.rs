@@ -2,9 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
-pub mod flash;
-
 mod device;
+pub mod flash;
 pub mod powercut;
 pub mod software;
 

@@ -1,14 +1,17 @@
 //! The software that runs on a simulated device: our agent, on its flash and its memory. It gets a file
 //! as a network delivers it, and knows no network.
 
-use core::convert::Infallible;
+use std::convert::Infallible;
 
+use md5::{Digest as _, Md5};
 use updraft_agent::{
     Boot as _, BootError, BootMode, Eboot, Esp32, Esp8266, OtaBoot, Platform, Request, RtcMemory,
     Size, Staged, Trust, UpdateError, Updater,
 };
 use updraft_core::signature::{Hash, KeyError, PublicKey, Scheme};
-use updraft_core::{AppKind, EbootCommand, Family, Inflater, OtaTarget, PartitionTable};
+use updraft_core::{
+    AppKind, EbootCommand, Esp8266Layout, Family, Inflater, OtaTarget, PartitionTable,
+};
 
 use crate::boot::eboot::Rtc;
 use crate::boot::esp32::{Loader, Rollback, Slot};
@@ -56,7 +59,6 @@ pub enum SoftwareError {
 impl Delivery {
     /// A file that arrives whole, with its MD5; nobody asks for a signature.
     pub fn new(target: OtaTarget, bytes: Vec<u8>) -> Self {
-        use md5::{Digest as _, Md5};
         let md5 = Some(Md5::digest(&bytes).into());
         Self { target, arrive: bytes.len(), bytes, md5, key: None }
     }
@@ -100,8 +102,13 @@ pub fn confirm(device: &mut Device, running: &Running) -> Result<(), SoftwareErr
     Ok(confirmed?)
 }
 
-/// What the software knows of the chip that it runs on.
-fn esp32<'a>(loader: Loader, table: &'a PartitionTable, running: &Running) -> Esp32<'a> {
+/// What the software on an ESP8266 knows of it.
+pub fn esp8266(layout: Esp8266Layout, running: &Running) -> Esp8266 {
+    Esp8266 { layout, sketch_size: running.size, boot_mode: BootMode::Flash }
+}
+
+/// What the software on a chip of the ESP32 family knows of it.
+pub fn esp32<'a>(loader: Loader, table: &'a PartitionTable, running: &Running) -> Esp32<'a> {
     Esp32 {
         chip: loader.chip,
         table,

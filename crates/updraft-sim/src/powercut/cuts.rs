@@ -269,3 +269,83 @@ fn told(running: &Result<Running, Dead>) -> String {
         Err(dead) => dead.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use getrandom::SysRng;
+    use updraft_pack::{SigningKey, sign};
+
+    use super::super::{Effort, Fates, Report, Signer, lab};
+    use super::*;
+
+    const KEY: &str = include_str!("../../../../testdata/keys/rsa2048.pem");
+
+    /// One of the scenarios.
+    fn scenario(family: Family, name: &str) -> Scenario {
+        let key = SigningKey::from_pem(KEY).unwrap();
+        let signer = Signer {
+            key: key.public().unwrap().der().to_vec(),
+            sign: &|file, format| Ok(sign(file, &key, format, &mut SysRng)?.bytes),
+        };
+        let all = lab::scenarios(Effort::Quick, &signer).unwrap();
+        let found = all.into_iter().find(|one| one.family() == family && one.name == name);
+        Scenario { second: Second::None, ..found.unwrap() }
+    }
+
+    #[test]
+    fn the_stock_copy_bricks_from_its_first_operation_to_its_last_change_and_nowhere_else() {
+        let scenario = scenario(Family::Esp8266, "sketch, plain");
+        let mut uncut = Tally::default();
+        let operations = scenario.without_a_cut(&mut uncut);
+        let fates: Vec<_> = (1..=operations)
+            .map(|at| {
+                let mut tally = Tally::default();
+                scenario.first_cut(at, Tear::Behind, &mut tally);
+                assert_eq!((tally.cuts(), tally.unexpected()), (1, 0), "{:?}", tally.problems());
+                let Fates { old, bricked, .. } = tally.sum();
+                (old, bricked, tally.starting.cuts())
+            })
+            .collect();
+        // Three sectors are staged, an erase and 16 pages each.
+        assert_eq!(fates[..51], [(1, 0, 0)].repeat(51));
+        // eboot has the first one already, and copies two. The last pages hold nothing.
+        let bricked = fates[51..].iter().take_while(|fate| **fate == (0, 1, 1)).count();
+        let whole = &fates[51 + bricked..];
+        assert_eq!(operations, 51 + 34);
+        assert!(whole.iter().all(|fate| *fate == (0, 0, 1)), "{fates:?}");
+        let last_page = (12_176 % 4096_usize).div_ceil(256);
+        assert_eq!(bricked, 17 + last_page);
+    }
+
+    #[test]
+    fn a_cut_never_bricks_an_esp32() {
+        let row = scenario(Family::Esp32, "sketch, plain").try_all();
+        assert_eq!(row.tally.unexpected(), 0, "{:?}", row.tally.problems());
+        assert_eq!((row.tally.cuts(), row.tally.bricked()), (3 * row.operations, 0));
+        assert!(row.tally.sum().new > 0);
+    }
+
+    #[test]
+    fn what_is_neither_the_old_nor_the_new_image_fails_the_proof() {
+        let right = scenario(Family::Esp32, "sketch, plain");
+        let check = |scenario: &Scenario, is_proven| {
+            let report = Report { rows: vec![scenario.try_all()] };
+            assert_eq!(report.is_proven(), is_proven, "{report}");
+        };
+        check(&right, true);
+        check(&Scenario { new: [0; 16], ..right.clone() }, false);
+        check(&Scenario { old: [0; 16], ..right.clone() }, false);
+        check(&Scenario { expected: Expected::Refused, ..right }, false);
+        assert!(!Report::default().is_proven(), "nothing was tried");
+    }
+
+    #[test]
+    fn a_filesystem_that_is_half_written_is_counted_and_written_again() {
+        for family in [Family::Esp32, Family::Esp8266] {
+            let row = scenario(family, "filesystem, plain").try_all();
+            let Tally { half_filesystems, .. } = row.tally;
+            assert_eq!((row.tally.unexpected(), row.tally.bricked()), (0, 0));
+            assert!(half_filesystems > 0 && half_filesystems < row.tally.cuts());
+        }
+    }
+}
