@@ -253,7 +253,16 @@ fn every_number_comes_with_its_cause() {
     let target = Updater::<Flash, Esp32<'_>>::target;
     assert_eq!((target(0), target(101)), (Ok(OtaTarget::Sketch), Ok(OtaTarget::Filesystem)));
     assert_eq!(target(200).unwrap_err().number(), 11);
-    check(9, device(&whole), known(&new), file(), Broken::Keep);
+    check(9, device(&whole), known(&new), file(), Broken::Keep(0));
+    // All but the first bytes, which are written last.
+    let mut last = flash();
+    let _ = update(&mut last, device(&whole), known(&new), &new).unwrap();
+    check(1, device(&whole), known(&new), file(), Broken::Keep(last.changes - 1));
+    let mut read_only = PartitionTable::default();
+    for partition in whole.iter() {
+        read_only.push(Partition { flags: 2, ..*partition }).unwrap();
+    }
+    check(10, device(&read_only), known(&new), file(), Broken::Nothing);
 }
 
 #[test]

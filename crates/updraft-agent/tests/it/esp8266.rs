@@ -254,7 +254,7 @@ fn every_number_comes_with_its_cause() {
     assert_eq!(target(100), Ok(OtaTarget::Filesystem));
     assert_eq!(target(1).unwrap_err().number(), 16);
     // What was not kept is not taken for what came.
-    let mut forgetful = Flash { broken: Broken::Keep, ..flash() };
+    let mut forgetful = Flash { broken: Broken::Keep(0), ..flash() };
     let request = Request { md5: Some(md5(&new)), ..known(&new) };
     assert_eq!(update(&mut forgetful, device(), request, &new).unwrap_err().number(), 7);
 }
@@ -392,6 +392,10 @@ fn same<const R: usize, const W: usize, const E: usize>(
     let Some(&EbootCommand::CopyRaw { from, length, .. }) = staged.next() else { panic!() };
     assert_eq!(length, self::length(file));
     assert!(flash.at(0, RUNNING) == &running()[..RUNNING]);
+    // What is written behind it to fill a unit is as if it was erased.
+    let end = from + length;
+    let behind = usize::try_from(end.next_multiple_of(256) - end).unwrap();
+    assert!(flash.at(end, behind).iter().all(|&byte| byte == 0xFF));
     flash.at(from, file.len()).to_vec()
 }
 
@@ -442,6 +446,10 @@ fn large_sectors_are_kept_whole() {
     assert_eq!(staged.next(), Some(&command));
     assert!(flash.at(0x1C_0000, file.len()) == file);
     assert_eq!((flash.at(0x1B_FFFF, 1), flash.at(0x20_0000, 1)), (&[OLD][..], &[OLD][..]));
+    // A stock device has room for this one, with smaller sectors.
+    let request = Request::new(OtaTarget::Sketch, Size::Known(0x1C_0001));
+    let error = crate::update(&mut flash, device, request, &file, USUAL).unwrap_err();
+    assert_eq!(error.cause, Cause::Space);
     // No filesystem ends where such a sector does.
     let request = Request { target: OtaTarget::Filesystem, ..known(&file) };
     let error = crate::update(&mut flash, device, request, &file, USUAL).unwrap_err();

@@ -24,8 +24,8 @@ pub(crate) struct Flash<const READ: usize = 4, const WRITE: usize = 4, const ERA
 pub(crate) enum Broken {
     Nothing,
     Read,
-    /// Says that it wrote, and did not.
-    Keep,
+    /// From this change on it says that it wrote, and does not.
+    Keep(usize),
     Write,
     Erase,
 }
@@ -119,7 +119,7 @@ impl<const READ: usize, const WRITE: usize, const ERASE: usize> NorFlash
         check_write(self, offset, bytes.len()).unwrap();
         match self.broken {
             Broken::Write => return Err(NorFlashErrorKind::Other),
-            Broken::Keep => return Ok(()),
+            Broken::Keep(from) if self.changes >= from => return Ok(()),
             _ => {}
         }
         let first = usize::try_from(offset).unwrap() / WRITE;
