@@ -16,7 +16,7 @@ use super::platform::{Head, Place, Steps, gate};
 pub struct Esp8266 {
     /// How its flash is divided.
     pub layout: Esp8266Layout,
-    /// Bytes of the sketch that runs (`ESP.getSketchSize()`).
+    /// Bytes of the sketch that runs (`ESP.getSketchSize()`): [`Running::size`](crate::Running).
     pub sketch_size: u32,
     /// How it was started last.
     pub boot_mode: BootMode,
