@@ -16,6 +16,20 @@ pub(crate) use self::otadata::Entries;
 /// The way to a boot loader: [`Eboot`] on an ESP8266, [`OtaBoot`] on an ESP32.
 ///
 /// Nothing here restarts the device; what was told counts from the next start on.
+///
+/// ```
+/// use updraft_agent::{Boot, BootError, Trial};
+///
+/// /// What a firmware does soon after its start; `works` is its own test of itself.
+/// fn settle(boot: &mut impl Boot, works: impl FnOnce() -> bool) -> Result<(), BootError> {
+///     match boot.trial()? {
+///         Trial::Over => Ok(()),
+///         Trial::Pending if works() => boot.confirm(),
+///         // And restart.
+///         Trial::Pending => boot.roll_back(),
+///     }
+/// }
+/// ```
 pub trait Boot {
     /// What it is told: the [`Staged::next`] of its family.
     type Next;

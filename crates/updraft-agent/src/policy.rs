@@ -108,7 +108,11 @@ impl Policy for Regular {
     }
 
     fn may_reboot(&self, now: &Situation) -> Permission {
-        self.when_idle(now)
+        match now.trial {
+            // It would start the application before this one.
+            Trial::Pending => Permission::Later(self.patience),
+            Trial::Over => self.when_idle(now),
+        }
     }
 }
 
@@ -165,9 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn a_device_in_use_is_not_restarted() {
+    fn a_device_in_use_or_on_trial_is_not_restarted() {
         let policy = Regular::default();
         assert_eq!(policy.may_reboot(&NOW), Permission::Granted);
         assert_eq!(policy.may_reboot(&Situation { in_use: Use::Busy, ..NOW }), later(60));
+        assert_eq!(policy.may_reboot(&Situation { trial: Trial::Pending, ..NOW }), later(60));
     }
 }

@@ -104,6 +104,8 @@ pub struct Progress {
 /// An update that is in the flash and was found to be good, with what its boot loader has to be told:
 /// [`EbootCommand`](updraft_core::EbootCommand) or [`OtaSlot`]. A sketch does not start before
 /// [`Boot::activate`](crate::Boot::activate) was told of it; a filesystem is in its place.
+///
+/// The next update goes to the same place, so this one is to be activated before, or never.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a sketch that is not activated never starts"]
 pub struct Staged<N> {

@@ -11,6 +11,8 @@ use crate::updater::{Esp32, OtaSlot, Rollback, Staged};
 
 /// Length of an entry (`esp_ota_select_entry_t`, ESP-IDF `esp_flash_partitions.h`).
 const ENTRY: usize = 32;
+/// Bytes that a flash may read or write at once, at most.
+const UNIT: usize = 256;
 /// From one entry to the other: a sector of the flash.
 const SECTOR: u32 = 0x1000;
 
@@ -142,9 +144,10 @@ impl<'a, 't, F: NorFlash> Entries<'a, 't, F> {
     }
 
     fn entry(&mut self, sector: u8) -> Result<[u8; ENTRY], BootError> {
-        let mut bytes = [0; ENTRY];
-        self.flash.read(self.at(sector), &mut bytes).map_err(|_| BootError::Read)?;
-        Ok(bytes)
+        let mut bytes = [0; UNIT];
+        let whole = bytes.get_mut(..ENTRY.next_multiple_of(F::READ_SIZE)).ok_or(BootError::Read)?;
+        self.flash.read(self.at(sector), whole).map_err(|_| BootError::Read)?;
+        whole.first_chunk().copied().ok_or(BootError::Read)
     }
 
     fn at(&self, sector: u8) -> u32 {
@@ -153,10 +156,17 @@ impl<'a, 't, F: NorFlash> Entries<'a, 't, F> {
 
     fn write(&mut self, write: &OtaWrite) -> Result<(), BootError> {
         let at = self.at(write.sector);
-        let bytes = write.entry.to_bytes();
+        let sector = u32::try_from(F::ERASE_SIZE).unwrap_or(u32::MAX);
+        if !at.is_multiple_of(sector) || !SECTOR.is_multiple_of(sector) {
+            return Err(BootError::Erase);
+        }
+        let entry = write.entry.to_bytes();
+        let mut bytes = [0xFF; UNIT];
+        bytes.iter_mut().zip(entry).for_each(|(to, from)| *to = from);
+        let whole = bytes.get(..ENTRY.next_multiple_of(F::WRITE_SIZE)).ok_or(BootError::Write)?;
         self.flash.erase(at, at.saturating_add(SECTOR)).map_err(|_| BootError::Erase)?;
-        self.flash.write(at, &bytes).map_err(|_| BootError::Write)?;
-        if self.entry(write.sector)? == bytes { Ok(()) } else { Err(BootError::Write) }
+        self.flash.write(at, whole).map_err(|_| BootError::Write)?;
+        if self.entry(write.sector)? == entry { Ok(()) } else { Err(BootError::Write) }
     }
 }
 

@@ -8,7 +8,7 @@ use updraft_core::signature::{
 use updraft_core::{Facts, Family, Inflater, Inspector};
 
 use super::Trust;
-use super::area::Area;
+use super::area::{Area, number};
 use super::error::Cause;
 
 /// Length of the word behind a signature of the ESP8266.
@@ -45,9 +45,7 @@ pub(super) fn check<F: NorFlash>(
     inflater: Option<&mut Inflater>,
 ) -> Result<Found, Cause> {
     let length = area.written();
-    let payload = trust.map(|trust| payload(area, trust)).transpose()?;
-    let signed = payload.and_then(Result::ok);
-    let mut verifier = trust.map(|trust| Verifier::new(trust.scheme));
+    let mut signed = trust.map(|trust| (trust, payload(area, trust), Verifier::new(trust.scheme)));
     let mut inspector = match inflater {
         None => Inspector::new(length.into()),
         Some(inflater) => Inspector::with_inflater(length.into(), inflater),
@@ -55,8 +53,8 @@ pub(super) fn check<F: NorFlash>(
     area.read_back(|at, bytes, mode| {
         // A signature is over what is in the flash, as a stock updater has it (and so one whose mode
         // was changed fails); all else is about what came.
-        if let (Some(verifier), Some(end)) = (&mut verifier, signed) {
-            let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+        if let Some((_, Ok(payload), verifier)) = &mut signed {
+            let left = usize::try_from(payload.saturating_sub(at)).unwrap_or(usize::MAX);
             verifier.update(bytes.get(..left).unwrap_or(bytes));
         }
         match (mode, bytes) {
@@ -68,14 +66,11 @@ pub(super) fn check<F: NorFlash>(
         }
     })?;
     let facts = inspector.finish();
-    let payload = match (trust, payload, verifier) {
-        (Some(trust), Some(payload), Some(verifier)) => match payload {
-            Ok(payload) => {
-                verify(area, trust, &verifier, payload)?.map(|()| payload).map_err(Cause::Signature)
-            }
-            Err(error) => Err(Cause::Signature(error)),
-        },
-        _ => Ok(unverified(&facts, length)),
+    let payload = match signed {
+        None => Ok(unverified(&facts, length)),
+        Some((trust, payload, verifier)) => {
+            payload.and_then(|payload| verify(area, trust, &verifier, payload).map(|()| payload))
+        }
     };
     Ok(Found { facts, payload })
 }
@@ -87,37 +82,32 @@ fn unverified(facts: &Facts, length: u32) -> u32 {
     if is_esp8266 && facts.signature.is_some() { payload } else { length }
 }
 
-/// Where the signature starts that a trusted key must have made.
-fn payload<F: NorFlash>(
-    area: &mut Area<'_, F>,
-    trust: &Trust<'_>,
-) -> Result<Result<u32, SignatureError>, Cause> {
+/// How long the payload is: the signature starts where it ends.
+fn payload<F: NorFlash>(area: &mut Area<'_, F>, trust: &Trust<'_>) -> Result<u32, Cause> {
     let length = area.written();
+    let none = Cause::Signature(SignatureError::NoPayload);
     let field = match trust.scheme {
         Scheme::Esp8266 => {
-            let Some(at) = length.checked_sub(LENGTH_WORD) else {
-                return Ok(Err(SignatureError::NoPayload));
-            };
+            let at = length.checked_sub(LENGTH_WORD).ok_or(none)?;
             let word = area.read(at, 4)?.first_chunk().copied().map(u32::from_le_bytes);
             let word = word.unwrap_or_default();
             let ends = trust.keys.iter().map(|key| esp8266_payload(length.into(), word, key));
             let end = ends.reduce(Result::or).unwrap_or(Err(SignatureError::Absent));
-            return Ok(end.map(|end| u32::try_from(end).unwrap_or_default()));
+            return u32::try_from(end.map_err(Cause::Signature)?).map_err(|_| none);
         }
-        Scheme::ArduinoEsp32(_) => super::area::number(ARDUINO_ESP32_FIELD),
+        Scheme::ArduinoEsp32(_) => number(ARDUINO_ESP32_FIELD),
         Scheme::SecureBootV2 => SECTOR,
     };
-    let end = length.checked_sub(field).filter(|end| *end > 0);
-    Ok(end.ok_or(SignatureError::NoPayload))
+    length.checked_sub(field).filter(|end| *end > 0).ok_or(none)
 }
 
-/// Whether one of the keys made the signature that starts at `end`.
+/// Whether one of the keys made the signature behind the payload, which ends at `end`.
 fn verify<F: NorFlash>(
     area: &mut Area<'_, F>,
     trust: &Trust<'_>,
     verifier: &Verifier,
     end: u32,
-) -> Result<Result<(), SignatureError>, Cause> {
+) -> Result<(), Cause> {
     let behind = usize::try_from(area.written().saturating_sub(end)).unwrap_or(usize::MAX);
     let length = match trust.scheme {
         Scheme::Esp8266 => behind.saturating_sub(4),
@@ -126,5 +116,6 @@ fn verify<F: NorFlash>(
     };
     let signature = area.read(end, length)?;
     let results = trust.keys.iter().map(|key| verifier.clone().finish(key, signature));
-    Ok(results.reduce(Result::or).unwrap_or(Err(SignatureError::Absent)))
+    let result = results.reduce(Result::or).unwrap_or(Err(SignatureError::Absent));
+    result.map_err(Cause::Signature)
 }

@@ -3,14 +3,13 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use updraft_core::{
-    AppKind, Chip, Facts, Family, NotOta, OtaTarget, Partition, PartitionKind, PartitionTable,
-    gates,
+    AppKind, Chip, Facts, Family, OtaTarget, Partition, PartitionKind, PartitionTable, gates,
 };
 
 use super::Size;
 use super::area::capacity;
 use super::error::Cause;
-use super::platform::{Head, Place, Steps};
+use super::platform::{Head, Place, Steps, gate};
 use crate::boot::{BootError, Entries, Trial};
 
 /// What is known of a chip of the ESP32 family.
@@ -101,13 +100,7 @@ impl Steps for Esp32<'_> {
             filesystem_size: None,
             flash_mode: None,
         };
-        let image = gates::Image::new(facts).map_err(Cause::Image)?;
-        if let Some(reason) = gates::contradiction(&image, &device) {
-            return Err(Cause::Device(reason));
-        }
-        if image.target.is_none() {
-            return Err(Cause::Image(NotOta::Unknown));
-        }
+        gate(facts, &device)?;
         let counter = facts.descriptor.map_or(0, |descriptor| descriptor.secure_version);
         if counter < self.secure_version {
             return Err(Cause::SecureVersion { image: counter, minimum: self.secure_version });

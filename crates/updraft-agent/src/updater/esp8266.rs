@@ -9,14 +9,14 @@ use updraft_core::{
 use super::Size;
 use super::area::{capacity, sector};
 use super::error::Cause;
-use super::platform::{Head, Place, Steps};
+use super::platform::{Head, Place, Steps, gate};
 
 /// What is known of an ESP8266.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Esp8266 {
     /// How its flash is divided.
     pub layout: Esp8266Layout,
-    /// Bytes of the sketch that runs (`ESP.getSketchSize()`).
+    /// Bytes of the sketch that runs (`ESP.getSketchSize()`): [`Running::size`](crate::Running).
     pub sketch_size: u32,
     /// How it was started last.
     pub boot_mode: BootMode,
@@ -97,22 +97,10 @@ impl Steps for Esp8266 {
             // A plain one was given the right mode.
             flash_mode: place.mode.filter(|_| facts.gzip.is_some()),
         };
-        match gates::Image::new(facts).map(|image| gates::contradiction(&image, &device)) {
+        match gate(facts, &device) {
             // Without memory to inflate, only eboot looks into it.
-            Ok(None) | Err(NotOta::GzipUnread) => {}
-            Ok(Some(gates::Reason::FlashSize { .. })) => {
-                return Err(Cause::FlashSize { real: place.flash });
-            }
-            Ok(Some(reason)) => return Err(Cause::Device(reason)),
-            Err(reason) => return Err(Cause::Image(reason)),
-        }
-        // An image that is not recognised is no contradiction to a gate; here it would be started.
-        match facts.ota() {
-            Ok(OtaTarget::Sketch) | Err(NotOta::GzipUnread) => {}
-            Ok(OtaTarget::Filesystem) => {
-                return Err(Cause::Device(gates::Reason::FilesystemForSketch));
-            }
-            Err(reason) => return Err(Cause::Image(reason)),
+            Err(Cause::Image(NotOta::GzipUnread)) => {}
+            result => result?,
         }
         match facts.inflated() {
             None => Ok(()),

@@ -1,7 +1,7 @@
 //! What differs between the families of chips, for the one updater of both. Nobody else implements it.
 
 use embedded_storage::nor_flash::NorFlash;
-use updraft_core::{Facts, Family, OtaTarget};
+use updraft_core::{Facts, Family, NotOta, OtaTarget, gates};
 
 use super::error::Cause;
 use super::{Size, esp32::Esp32, esp8266::Esp8266};
@@ -64,4 +64,18 @@ pub(super) enum Head {
     InOrder,
     /// When all others are there, and were found to be good.
     Last,
+}
+
+/// Whether `device` would take and survive a sketch, by the rules that the server has, too. What is
+/// not recognised is refused as well: here it would be started.
+pub(super) fn gate(facts: &Facts, device: &gates::Device) -> Result<(), Cause> {
+    let image = gates::Image::new(facts).map_err(Cause::Image)?;
+    match gates::contradiction(&image, device) {
+        None if image.target.is_none() => Err(Cause::Image(NotOta::Unknown)),
+        None => Ok(()),
+        Some(gates::Reason::FlashSize { chip, .. }) => {
+            Err(Cause::FlashSize { real: u32::try_from(chip).unwrap_or(u32::MAX) })
+        }
+        Some(reason) => Err(Cause::Device(reason)),
+    }
 }

@@ -45,7 +45,7 @@ impl<'u, 'r, F: NorFlash, P: Platform> Update<'u, 'r, F, P> {
 
     /// Ends it: writes what is left, reads all of it back, and checks it.
     ///
-    /// Stack: a few KiB for the look at the image, then those of
+    /// Stack: 5 KiB for the look at the image, and those of
     /// [`Verifier::finish`](updraft_core::signature::Verifier::finish) if a signature is asked for.
     pub fn finish(mut self) -> Result<Staged<P::Next>, UpdateError> {
         self.attempt(Self::check)

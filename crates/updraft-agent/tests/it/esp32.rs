@@ -88,7 +88,7 @@ pub(crate) fn update(
     crate::update(flash, device, request, file, USUAL)
 }
 
-fn otadata(flash: &Flash) -> OtaData {
+fn otadata<const R: usize, const W: usize, const E: usize>(flash: &Flash<R, W, E>) -> OtaData {
     OtaData::parse(flash.at(OTADATA, OtaData::LENGTH)).unwrap()
 }
 
@@ -170,6 +170,7 @@ fn a_new_application_says_that_it_works_before_the_next_update() {
 
 #[test]
 fn an_application_that_does_not_work_goes_back_if_there_is_a_way() {
+    use OtaState::{Aborted, PendingVerify, Valid};
     let (default, factory) = (table("default"), with_factory());
     let check = |entries, running, table: &PartitionTable, expected, then| {
         let mut flash = with_entries(entries);
@@ -177,7 +178,6 @@ fn an_application_that_does_not_work_goes_back_if_there_is_a_way() {
         assert_eq!(OtaBoot::new(&mut flash, device).roll_back(), expected);
         assert_eq!(otadata(&flash).starts(table), Some(then));
     };
-    use OtaState::{Aborted, PendingVerify, Valid};
     let (zero, one) = (AppKind::Ota(0), AppKind::Ota(1));
     let nothing = Err(BootError::NothingBefore);
     check([Some((1, Valid)), Some((2, PendingVerify))], one, &default, Ok(()), zero);
@@ -253,7 +253,16 @@ fn every_number_comes_with_its_cause() {
     let target = Updater::<Flash, Esp32<'_>>::target;
     assert_eq!((target(0), target(101)), (Ok(OtaTarget::Sketch), Ok(OtaTarget::Filesystem)));
     assert_eq!(target(200).unwrap_err().number(), 11);
-    check(9, device(&whole), known(&new), file(), Broken::Keep);
+    check(9, device(&whole), known(&new), file(), Broken::Keep(0));
+    // All but the first bytes, which are written last.
+    let mut last = flash();
+    let _ = update(&mut last, device(&whole), known(&new), &new).unwrap();
+    check(1, device(&whole), known(&new), file(), Broken::Keep(last.changes - 1));
+    let mut read_only = PartitionTable::default();
+    for partition in whole.iter() {
+        read_only.push(Partition { flags: 2, ..*partition }).unwrap();
+    }
+    check(10, device(&read_only), known(&new), file(), Broken::Nothing);
 }
 
 #[test]
@@ -274,8 +283,8 @@ fn a_device_refuses_what_would_not_start() {
     check(broken(Esp32Defect::SegmentPastEnd), Cause::Image(truncated));
     let other = gates::Reason::Chip { image: Chip::Esp32S3, device: Chip::Esp32C3 };
     check(Esp32Image::new(Chip::Esp32S3).code(b"code").build().unwrap(), Cause::Device(other));
-    let size = gates::Reason::FlashSize { image: 8 << 20, chip: 4 << 20 };
-    check(image().code(b"code").flash_size(8 << 20).build().unwrap(), Cause::Device(size));
+    let size = Cause::FlashSize { real: 4 << 20 };
+    check(image().code(b"code").flash_size(8 << 20).build().unwrap(), size);
 
     let old = image().code(b"code").secure_version(2).build().unwrap();
     let minimum = Esp32 { secure_version: 3, ..device(&table) };
@@ -306,8 +315,8 @@ fn a_filesystem_is_written_in_place() {
 fn whatever_byte_is_the_last_the_slot_stays_invalid() {
     let table = table("default");
     let new = app(3000, 2);
+    let mut flash = flash();
     for end in 0..=new.len() {
-        let mut flash = flash();
         let mut scratch = [0; 1024];
         let mut updater = Updater::new(&mut flash, device(&table), &mut scratch);
         let mut update = updater.begin(known(&new)).unwrap();
@@ -317,17 +326,20 @@ fn whatever_byte_is_the_last_the_slot_stays_invalid() {
         } else {
             update.abort();
         }
-        let untouched = end < 1024 - 16;
-        assert_eq!(flash.at(SLOTS[1], 16), if untouched { [OLD; 16] } else { [0xFF; 16] }, "{end}");
-        assert_eq!(otadata(&flash), otadata(&self::flash()));
+        // The first sector is erased when the buffer is full: what is withheld is not in it.
+        let head = if end < 1024 - 16 { OLD } else { 0xFF };
+        assert_eq!(flash.at(SLOTS[1], 1), [head], "{end}");
     }
+    assert_eq!(otadata(&flash), otadata(&self::flash()));
+    assert!(flash.at(SLOTS[0], SLOT as usize) == self::flash().at(SLOTS[0], SLOT as usize));
 }
 
-/// The power goes after each change of the flash, from the first byte to the confirmation.
+/// The power goes during each change of the flash, from the first byte to the confirmation.
 #[test]
 fn whatever_change_is_the_last_a_whole_application_starts() {
+    use OtaState::{Aborted, New, PendingVerify, Undefined, Valid};
     let table = table("default");
-    let (old, new) = (app(1000, 1), app(20_000, 2));
+    let (old, earlier, new) = (app(1000, 1), app(9000, 3), app(20_000, 2));
     let run = |flash: &mut Flash| -> Option<()> {
         let staged = update(flash, device(&table), known(&new), &new).ok()?;
         OtaBoot::new(flash, device(&table)).activate(staged).ok()?;
@@ -335,33 +347,52 @@ fn whatever_change_is_the_last_a_whole_application_starts() {
         let device = Esp32 { running: AppKind::Ota(1), ..device(&table) };
         OtaBoot::new(flash, device).confirm().ok()
     };
-    let entries = [
-        [Some((1, OtaState::Valid)), None],
-        [Some((3, OtaState::Valid)), Some((2, OtaState::Valid))],
-        [Some((1, OtaState::Valid)), Some((2, OtaState::New))],
-        [Some((3, OtaState::Undefined)), Some((4, OtaState::Aborted))],
-        [None, None],
-    ];
-    for entries in entries {
-        let mut whole = with_entries(entries);
+    let check = |entries| {
+        let fresh = || with_entries(entries).with(SLOTS[1], &earlier);
+        let mut whole = fresh();
         run(&mut whole).unwrap();
-        assert!(whole.changes > 10);
-        for budget in 0..=whole.changes {
-            let mut flash = Flash { budget: Some(budget), ..with_entries(entries) };
-            run(&mut flash);
-            let (slot, expected) = match starts(&flash) {
-                Some(AppKind::Ota(1)) => (SLOTS[1], &new),
-                // What was in slot 1 before the first change is not looked at here.
-                _ => (SLOTS[0], &old),
-            };
-            let is_first = budget == 0 && entries[1] == Some((2, OtaState::New));
-            assert!(
-                is_first || flash.at(slot, expected.len()) == *expected,
-                "{entries:?} {budget}"
-            );
-        }
         assert_eq!(starts(&whole), Some(AppKind::Ota(1)));
-    }
+        for budget in 0..whole.changes {
+            let mut flash = Flash { budget: Some(budget), ..fresh() };
+            assert_eq!(run(&mut flash), None);
+            let starts = |slot: u32, app: &[u8]| flash.at(slot, app.len()) == app;
+            let is_whole = match self::starts(&flash) {
+                Some(AppKind::Ota(0)) => starts(SLOTS[0], &old),
+                Some(AppKind::Ota(1)) => starts(SLOTS[1], &earlier) || starts(SLOTS[1], &new),
+                _ => false,
+            };
+            assert!(is_whole, "{entries:?} {budget}");
+        }
+    };
+    check([Some((1, Valid)), None]);
+    check([Some((3, Valid)), Some((2, Valid))]);
+    check([Some((1, Valid)), Some((2, New))]);
+    check([Some((4, PendingVerify)), Some((3, Valid))]);
+    check([Some((3, Undefined)), Some((4, Aborted))]);
+    check([None, None]);
+}
+
+/// Activates an application in a flash of this geometry.
+fn activate<const R: usize, const W: usize, const E: usize>() -> (Result<(), BootError>, OtaData) {
+    let table = table("default");
+    let mut flash = of_geometry::<R, W, E>([Some((1, OtaState::Valid)), None]);
+    let file = app(1000, 2);
+    let staged = crate::update(&mut flash, device(&table), known(&file), &file, USUAL).unwrap();
+    let result = OtaBoot::new(&mut flash, device(&table)).activate(staged);
+    (result, otadata(&flash))
+}
+
+#[test]
+fn an_entry_is_written_in_whole_units_of_its_own_sector() {
+    let check = |(result, otadata): (_, OtaData), expected, active| {
+        assert_eq!((result, otadata.active().map(|(sector, _)| sector)), (expected, Some(active)));
+    };
+    check(activate::<1, 1, 256>(), Ok(()), 1);
+    check(activate::<64, 64, 4096>(), Ok(()), 1);
+    check(activate::<4, 256, 4096>(), Ok(()), 1);
+    check(activate::<4, 512, 4096>(), Err(BootError::Write), 0);
+    // The other entry would go with it.
+    check(activate::<4, 4, 0x1_0000>(), Err(BootError::Erase), 0);
 }
 
 /// Writes `file` in the flash of this geometry, in these pieces.

@@ -231,11 +231,11 @@ fn every_number_comes_with_its_cause() {
     check(1, device(), known(&new), file(), Broken::Write);
     check(2, device(), known(&new), file(), Broken::Erase);
     check(3, device(), known(&new), file(), Broken::Read);
-    let huge = Size::Known(0xE_B000 - 36_863);
-    plain(4, Request { size: huge, ..known(&new) }, file());
-    plain(4, for_filesystem(&[0; 65_537]), file());
+    let of_size = |size| Request { size: Size::Known(size), ..known(&new) };
+    plain(4, Request { target: OtaTarget::Filesystem, ..of_size(65_537) }, file());
     plain(4, known(&new[1..]), file());
-    check(4, layout("512k"), known(&[0; 500_000]), file(), Broken::Nothing);
+    plain(4, of_size(0xE_B000 - 36_863), file());
+    check(4, layout("512k"), of_size(500_000), file(), Broken::Nothing);
     plain(5, known(&[]), file());
     plain(6, known(&new), new[..49_000].to_vec());
     plain(7, Request { md5: Some([0; 16]), ..known(&new) }, file());
@@ -254,7 +254,7 @@ fn every_number_comes_with_its_cause() {
     assert_eq!(target(100), Ok(OtaTarget::Filesystem));
     assert_eq!(target(1).unwrap_err().number(), 16);
     // What was not kept is not taken for what came.
-    let mut forgetful = Flash { broken: Broken::Keep, ..flash() };
+    let mut forgetful = Flash { broken: Broken::Keep(0), ..flash() };
     let request = Request { md5: Some(md5(&new)), ..known(&new) };
     assert_eq!(update(&mut forgetful, device(), request, &new).unwrap_err().number(), 7);
 }
@@ -305,11 +305,11 @@ fn an_error_stays() {
 
 #[test]
 fn whatever_ends_an_update_the_running_sketch_is_untouched() {
-    let new = sketch(6_000, 2);
+    let new = sketch(2_000, 2);
+    let mut ended = flash();
     for end in 0..=new.len() {
-        let mut flash = flash();
         let mut scratch = [0; 1024];
-        let mut updater = Updater::new(&mut flash, device(), &mut scratch);
+        let mut updater = Updater::new(&mut ended, device(), &mut scratch);
         let mut update = updater.begin(known(&new)).unwrap();
         update.write(&new[..end]).unwrap();
         if end < new.len() {
@@ -317,17 +317,11 @@ fn whatever_ends_an_update_the_running_sketch_is_untouched() {
         } else {
             update.abort();
         }
-        let at = staged_at(&new);
-        assert!(flash.at(0, RUNNING) == &running()[..RUNNING], "{end}");
-        assert_eq!(flash.at(at - 1, 1), [OLD]);
-        assert_eq!(flash.at(0xE_B000, 1), [OLD]);
     }
-    let whole = {
-        let mut flash = flash();
-        let _ = update(&mut flash, device(), known(&new), &new).unwrap();
-        flash.changes
-    };
-    for budget in 0..whole {
+    assert_rest_is_untouched(&ended, staged_at(&new), 0xE_B000);
+    let mut whole = flash();
+    let _ = update(&mut whole, device(), known(&new), &new).unwrap();
+    for budget in 0..whole.changes {
         let mut flash = Flash { budget: Some(budget), ..flash() };
         let error = update(&mut flash, device(), known(&new), &new).unwrap_err();
         assert!(matches!(error.cause, Cause::Write | Cause::Erase));
@@ -383,8 +377,8 @@ fn those_who_watch_are_told() {
     };
     let _ = crate::update(&mut flash(), device(), request, &new, (2048, &[500])).unwrap();
     assert_eq!(told, [0, 2048, 4096, length(&new)]);
-    use Level::{High, Low};
-    assert_eq!(*levels.borrow(), [Low, High, Low, High]);
+    let expected = [Level::Low, Level::High, Level::Low, Level::High];
+    assert_eq!(*levels.borrow(), expected);
 }
 
 /// Writes `file` in the flash of this geometry, in these pieces.
@@ -398,6 +392,10 @@ fn same<const R: usize, const W: usize, const E: usize>(
     let Some(&EbootCommand::CopyRaw { from, length, .. }) = staged.next() else { panic!() };
     assert_eq!(length, self::length(file));
     assert!(flash.at(0, RUNNING) == &running()[..RUNNING]);
+    // What is written behind it to fill a unit is as if it was erased.
+    let end = from + length;
+    let behind = usize::try_from(end.next_multiple_of(256) - end).unwrap();
+    assert!(flash.at(end, behind).iter().all(|&byte| byte == 0xFF));
     flash.at(from, file.len()).to_vec()
 }
 
@@ -448,6 +446,10 @@ fn large_sectors_are_kept_whole() {
     assert_eq!(staged.next(), Some(&command));
     assert!(flash.at(0x1C_0000, file.len()) == file);
     assert_eq!((flash.at(0x1B_FFFF, 1), flash.at(0x20_0000, 1)), (&[OLD][..], &[OLD][..]));
+    // A stock device has room for this one, with smaller sectors.
+    let request = Request::new(OtaTarget::Sketch, Size::Known(0x1C_0001));
+    let error = crate::update(&mut flash, device, request, &file, USUAL).unwrap_err();
+    assert_eq!(error.cause, Cause::Space);
     // No filesystem ends where such a sector does.
     let request = Request { target: OtaTarget::Filesystem, ..known(&file) };
     let error = crate::update(&mut flash, device, request, &file, USUAL).unwrap_err();

@@ -1,5 +1,6 @@
 //! A flash in memory that is as strict as a real one: programming only clears bits, nothing is written
-//! twice, places and lengths are whole units. On request it stops working after so many changes.
+//! twice, places and lengths are whole units. On request its power goes during a change, which is then
+//! done by half.
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
@@ -10,7 +11,7 @@ pub(crate) struct Flash<const READ: usize = 4, const WRITE: usize = 4, const ERA
     pub(crate) bytes: Vec<u8>,
     /// Units that were written since they were erased.
     pub(crate) written: Vec<bool>,
-    /// Changes that still work; `None`: all.
+    /// Changes that are made in full before the power goes; `None`: all.
     pub(crate) budget: Option<usize>,
     /// Changes that were made.
     pub(crate) changes: usize,
@@ -23,8 +24,8 @@ pub(crate) struct Flash<const READ: usize = 4, const WRITE: usize = 4, const ERA
 pub(crate) enum Broken {
     Nothing,
     Read,
-    /// Says that it wrote, and did not.
-    Keep,
+    /// From this change on it says that it wrote, and does not.
+    Keep(usize),
     Write,
     Erase,
 }
@@ -53,12 +54,20 @@ impl<const READ: usize, const WRITE: usize, const ERASE: usize> Flash<READ, WRIT
         &self.bytes[start..start + length]
     }
 
-    fn change(&mut self) -> Result<(), NorFlashErrorKind> {
-        if self.budget == Some(self.changes) {
-            return Err(NorFlashErrorKind::Other);
-        }
+    /// How many of `units` are changed.
+    fn change(&mut self, units: usize) -> usize {
+        let is_last = self.budget == Some(self.changes);
         self.changes += 1;
-        Ok(())
+        match self.budget {
+            Some(budget) if self.changes > budget => {
+                if is_last {
+                    units / 2
+                } else {
+                    0
+                }
+            }
+            _ => units,
+        }
     }
 }
 
@@ -95,30 +104,33 @@ impl<const READ: usize, const WRITE: usize, const ERASE: usize> NorFlash
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         check_erase(self, from, to).unwrap();
-        self.change()?;
         if self.broken == Broken::Erase {
             return Err(NorFlashErrorKind::Other);
         }
-        let (from, to) = (usize::try_from(from).unwrap(), usize::try_from(to).unwrap());
-        self.bytes[from..to].fill(0xFF);
-        self.written[from / WRITE..to / WRITE].fill(false);
-        Ok(())
+        let first = usize::try_from(from).unwrap() / WRITE;
+        let units = usize::try_from(to).unwrap() / WRITE - first;
+        let done = self.change(units);
+        self.bytes[first * WRITE..(first + done) * WRITE].fill(0xFF);
+        self.written[first..first + done].fill(false);
+        if done == units { Ok(()) } else { Err(NorFlashErrorKind::Other) }
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
         check_write(self, offset, bytes.len()).unwrap();
-        self.change()?;
         match self.broken {
             Broken::Write => return Err(NorFlashErrorKind::Other),
-            Broken::Keep => return Ok(()),
+            Broken::Keep(from) if self.changes >= from => return Ok(()),
             _ => {}
         }
-        let start = usize::try_from(offset).unwrap();
-        for unit in start / WRITE..(start + bytes.len()) / WRITE {
+        let first = usize::try_from(offset).unwrap() / WRITE;
+        let units = bytes.len() / WRITE;
+        let done = self.change(units);
+        for unit in first..first + done {
             assert!(!self.written[unit], "written twice without an erase: {:#x}", unit * WRITE);
             self.written[unit] = true;
         }
-        self.bytes[start..].iter_mut().zip(bytes).for_each(|(to, from)| *to &= from);
-        Ok(())
+        let places = self.bytes[first * WRITE..(first + done) * WRITE].iter_mut();
+        places.zip(bytes).for_each(|(to, from)| *to &= from);
+        if done == units { Ok(()) } else { Err(NorFlashErrorKind::Other) }
     }
 }

@@ -5,6 +5,7 @@
 mod esp32;
 mod esp8266;
 mod flash;
+mod running;
 mod signed;
 
 use proptest::prelude::*;
