@@ -57,7 +57,7 @@ fn line(row: &Row) -> String {
     let Row { family, name, operations, tally, .. } = row;
     let sum = tally.sum();
     format!(
-        "{:<8} {name:<40} {operations:>5} operations {:>8} cuts: old {:>8} new {:>8} bricked {:>6}",
+        "{:<8} {name:<46} {operations:>5} operations {:>8} cuts: old {:>8} new {:>8} bricked {:>6}",
         family.name(),
         tally.cuts(),
         sum.old,

@@ -1,8 +1,10 @@
 //! A device says of what runs on it what the real one says.
 
-use updraft_core::{Chip, Esp8266Layout, PartitionTable};
-use updraft_pack::{Esp32Image, Esp8266Image};
+use updraft_core::{AppKind, Chip, Esp8266Layout, FlashMode, OtaTarget, PartitionTable};
+use updraft_pack::{Esp32Image, Esp8266Image, Gzip};
+use updraft_sim::boot::eboot::Copied;
 use updraft_sim::boot::esp32::Slot;
+use updraft_sim::software::{Delivery, confirm, install};
 use updraft_sim::{Device, Model, Running};
 
 fn hex(bytes: &[u8]) -> String {
@@ -52,4 +54,55 @@ fn a_device_in_a_file_outlives_the_process_and_its_memory_does_not() {
     assert_ne!(device.split().2.bytes(), &[7; 128]);
     let other = Model::Esp8266(Esp8266Layout::named("4m2m").unwrap());
     assert!(Device::open(other, &path, &sketch(1)).is_err());
+}
+
+/// What our agent reads of itself from the flash.
+fn read_by_agent(device: &mut Device, running: &Running) -> updraft_agent::Running {
+    let mut scratch = [0; 512];
+    let (model, flash, _) = device.split();
+    let read = match model {
+        Model::Esp8266(layout) => updraft_agent::Running::on_esp8266(flash, layout, &mut scratch),
+        Model::Esp32 { table, .. } => {
+            let Some(Slot::Ota(number)) = running.slot else { panic!("no slot") };
+            let running = AppKind::Ota(number);
+            updraft_agent::Running::on_esp32(flash, table, running, &mut scratch)
+        }
+    };
+    read.unwrap()
+}
+
+#[test]
+fn the_software_reads_of_itself_what_the_boot_loader_started() {
+    let check = |model: Model, images: &[Vec<u8>]| {
+        let mut device = Device::new(model, &images[0]).unwrap();
+        let mut running = device.boot().unwrap();
+        for image in images {
+            install(&mut device, &running, &Delivery::new(OtaTarget::Sketch, image.clone()))
+                .unwrap();
+            running = device.boot().unwrap();
+            confirm(&mut device, &running).unwrap();
+            let read = read_by_agent(&mut device, &running);
+            let expected = (running.size, running.md5, running.sha256);
+            assert_eq!((read.size, read.md5, read.sha256), expected);
+        }
+        device
+    };
+    let sketch = |length, mode| {
+        let image = Esp8266Image::new().flash_size(1 << 20).filler(length, 1).flash_mode(mode);
+        image.build().unwrap()
+    };
+    let long = sketch(60_000, FlashMode::Dio);
+    // Shorter, of another mode, and inflated: what was there before stands behind.
+    let images = [
+        long.clone(),
+        sketch(3_000, FlashMode::Dio),
+        sketch(5_000, FlashMode::Qio),
+        Gzip::new(&long).build(),
+    ];
+    let device = check(Model::Esp8266(Esp8266Layout::named("1m64").unwrap()), &images);
+    assert_eq!(device.copied(), Some(Copied::Done));
+    assert_eq!(device.flash().misuse(), None);
+    let app = |length| Esp32Image::new(Chip::Esp32S3).filler(length, 1).build().unwrap();
+    let table = PartitionTable::standard("default").unwrap();
+    check(Model::esp32(Chip::Esp32S3, table, 4 << 20), &[app(70_000), app(3_000), app(9_000)]);
 }
