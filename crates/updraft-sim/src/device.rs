@@ -129,12 +129,14 @@ impl Device {
     }
 
     /// A device that keeps its flash in a file: as it stands there, or fresh with this image if there is
-    /// no file yet. What is only in memory is lost with the process, as with the power.
+    /// no file yet, or an erased one. What is only in memory is lost with the process, as with the power.
     pub fn open(model: Model, path: &Path, image: &[u8]) -> Result<Self, DeviceError> {
-        let is_new = !path.exists();
         let flash = Flash::open(path, model.flash_size())?;
+        let mut is_erased = true;
+        flash
+            .visit(0..flash.size().into(), |piece| is_erased &= piece.iter().all(|b| *b == 0xFF))?;
         let mut device = Self { model, flash, rtc: Rtc::new(), copied: None };
-        if is_new {
+        if is_erased {
             device.program(image)?;
         }
         Ok(device)

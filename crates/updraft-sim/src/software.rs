@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 
+use embedded_io::Read;
 use md5::{Digest as _, Md5};
 use updraft_agent::{
     Boot as _, BootError, BootMode, Eboot, Esp32, Esp8266, OtaBoot, Platform, Request, RtcMemory,
@@ -30,7 +31,7 @@ pub struct Delivery {
     pub target: OtaTarget,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// How many of them arrive before the connection is given up; all: it is not.
+    /// How many of them arrive before the connection fails; all: it does not.
     pub arrive: usize,
     /// What the server says its MD5 is.
     pub md5: Option<[u8; 16]>,
@@ -48,9 +49,6 @@ pub enum SoftwareError {
     /// The way to the boot loader.
     #[error(transparent)]
     Boot(#[from] BootError),
-    /// The rest never came.
-    #[error("the connection was given up")]
-    GivenUp,
     /// The key that is to be trusted is none.
     #[error("the key that the device trusts: {0:?}")]
     Key(KeyError),
@@ -148,15 +146,31 @@ fn take<P: Platform>(
     request.trust = key.as_ref().map(|key| Trust { scheme, keys: std::slice::from_ref(key) });
     request.inflater = inflater.as_deref_mut();
     let mut update = updater.begin(request)?;
-    let arrived = bytes.get(..*arrive).unwrap_or(bytes);
-    for segment in arrived.chunks(SEGMENT) {
-        update.write(segment)?;
-    }
-    if arrived.len() < bytes.len() {
-        update.abort();
-        return Err(SoftwareError::GivenUp);
-    }
+    update.write_stream(&mut Wire { bytes, arrive: *arrive })?;
     Ok(update.finish()?)
+}
+
+/// What the network makes of a file: segments, and perhaps nothing more after some of them.
+struct Wire<'a> {
+    bytes: &'a [u8],
+    arrive: usize,
+}
+
+impl embedded_io::ErrorType for Wire<'_> {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl Read for Wire<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+        let length = buffer.len().min(SEGMENT).min(self.bytes.len());
+        let (now, later) = self.bytes.split_at(length.min(self.arrive));
+        if now.is_empty() && length > 0 {
+            return Err(embedded_io::ErrorKind::TimedOut);
+        }
+        buffer[..now.len()].copy_from_slice(now);
+        (self.bytes, self.arrive) = (later, self.arrive - now.len());
+        Ok(now.len())
+    }
 }
 
 impl RtcMemory for &mut Rtc {

@@ -177,7 +177,7 @@ impl Scenario {
         }
     }
 
-    /// The connection is given up after each of the blocks that arrive, with no cut: what ran goes on.
+    /// The connection fails after each of the segments, with no cut: what ran goes on.
     fn give_up(&self, tally: &mut Tally) {
         for arrive in (0..self.tried.bytes.len()).step_by(1460) {
             let mut device = self.device.clone();

@@ -7,5 +7,6 @@ mod device;
 mod eboot;
 mod esp32;
 mod flash;
+mod otadata;
 mod stock;
 mod verify;
