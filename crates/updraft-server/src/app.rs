@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::config::{Config, DeliveryConfig, LimitsConfig};
+use crate::config::{Config, DeliveryConfig, FleetConfig, LimitsConfig};
 use crate::decide::Policy;
+use crate::decide::managed::FleetPolicy;
 use crate::deliver::ImageCache;
-use crate::limits::Limits;
+use crate::limits::{Limits, Newcomers};
 use crate::registry::Registry;
 
 /// The server's state.
@@ -20,6 +21,10 @@ pub(crate) struct App {
     pub(crate) images: ImageCache,
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
+    /// What holds where no product says anything.
+    pub(crate) fleet_policy: FleetPolicy,
+    pub(crate) fleet_limits: FleetConfig,
+    pub(crate) newcomers: Newcomers,
     pub(crate) delivery: DeliveryConfig,
     pub(crate) bounds: LimitsConfig,
     /// The method by which the system is set to control congestion, by its name.
@@ -32,6 +37,7 @@ impl App {
         config: &Config,
         catalog: Arc<Catalog>,
         registry: Registry,
+        fleet_policy: FleetPolicy,
         clock: Arc<dyn Clock>,
         congestion_control: Vec<u8>,
     ) -> Self {
@@ -41,6 +47,9 @@ impl App {
             images: ImageCache::new(config.delivery.cache_size.0),
             limits: Limits::new(config),
             policy: config.policy,
+            fleet_policy,
+            fleet_limits: config.fleet.clone(),
+            newcomers: Newcomers::new(config.fleet.new_devices_per_address),
             delivery: config.delivery.clone(),
             bounds: config.limits.clone(),
             congestion_control,

@@ -14,6 +14,8 @@ pub use settings::{Env, Overrides};
 pub use units::{ByteSize, Span};
 
 use crate::decide::Policy;
+use crate::decide::managed::FleetPolicy;
+use crate::fleet::UnknownDevices;
 
 /// A configuration the server can start with.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Config {
     pub policy: Policy,
     /// How images are sent.
     pub delivery: DeliveryConfig,
+    /// What holds for devices of no product.
+    pub fleet: FleetConfig,
     /// What one client may take.
     pub limits: LimitsConfig,
     /// What is logged.
@@ -91,6 +95,21 @@ pub struct LimitsConfig {
     pub idle: Span,
     /// How long downloads may go on once the server is told to stop.
     pub drain: Span,
+}
+
+/// Section `[fleet]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FleetConfig {
+    /// What becomes of a device that nobody knows and that asks for no product: `open`, `pending`,
+    /// `closed`.
+    pub unknown_devices: String,
+    /// The product of devices that ask for none; empty: there is none.
+    pub default_product: String,
+    /// Devices that may be registered without a person having vouched for them.
+    pub unknown_devices_most: u32,
+    /// Devices that one address may register in an hour.
+    pub new_devices_per_address: u32,
 }
 
 /// What is logged, and how.
@@ -210,6 +229,36 @@ impl Default for DeliveryConfig {
             fast_socket_buffer: ByteSize(256 << 10),
             fast_downloads: 256,
         }
+    }
+}
+
+impl Default for FleetConfig {
+    fn default() -> Self {
+        Self {
+            unknown_devices: UnknownDevices::Open.name().to_owned(),
+            default_product: String::new(),
+            unknown_devices_most: 10_000,
+            new_devices_per_address: 100,
+        }
+    }
+}
+
+impl FleetConfig {
+    /// The same as a policy for decisions.
+    pub(crate) fn policy(&self) -> Result<FleetPolicy, ConfigError> {
+        let unknown_devices = self.unknown_devices.parse();
+        let default_product = match self.default_product.as_str() {
+            "" => Ok(None),
+            name => name.parse().map(Some),
+        };
+        Ok(FleetPolicy {
+            unknown_devices: unknown_devices.map_err(|_| {
+                ConfigError::value("fleet.unknown_devices", "it is one of open, pending, closed")
+            })?,
+            default_product: default_product.map_err(|error: crate::fleet::BadName| {
+                ConfigError::value("fleet.default_product", error.to_string())
+            })?,
+        })
     }
 }
 

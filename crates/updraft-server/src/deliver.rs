@@ -27,6 +27,8 @@ use crate::deliver::file::{Reading, read_chunk};
 use crate::deliver::send::part;
 use crate::device::alarm::Alarm;
 use crate::device::stream::Stream;
+use crate::fleet::settle::Ending;
+use crate::fleet::{Cause, Proof};
 use crate::limits::DownloadPlace;
 use crate::sys::SharedBytes;
 
@@ -92,6 +94,18 @@ impl Outcome {
 }
 
 impl Ended {
+    /// What that makes of the attempt whose image it was; nothing if nobody waited for the end.
+    pub(crate) fn ending(self) -> Option<Ending> {
+        Some(match self {
+            Self::Delivered => Ending::Delivered(Proof::Acknowledged),
+            Self::Sent => return None,
+            Self::Vanished => Ending::Died(Cause::Vanished),
+            Self::Stalled => Ending::Died(Cause::Stalled),
+            Self::TooSlow => Ending::Died(Cause::TooSlow),
+            Self::FileChanged => Ending::Died(Cause::FileChanged),
+        })
+    }
+
     /// In words, for the log; nothing for what went as it should.
     pub(crate) fn words(self) -> Option<&'static str> {
         match self {

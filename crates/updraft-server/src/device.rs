@@ -4,6 +4,7 @@
 pub(crate) mod alarm;
 pub(crate) mod connection;
 pub(crate) mod fresh;
+pub(crate) mod managed;
 pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod stream;

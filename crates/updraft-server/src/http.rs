@@ -11,4 +11,4 @@ pub(crate) mod target;
 pub(crate) use answer::{Answer, Body, Status};
 pub(crate) use fields::Fields;
 pub(crate) use head::{BadHead, Method, ParsedHead, RequestHead, Version};
-pub(crate) use target::Target;
+pub(crate) use target::{Target, percent_decode};

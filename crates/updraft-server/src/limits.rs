@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::check_in::DeviceId;
 use crate::config::Config;
+use crate::fleet::since;
 
 /// The places of all clients.
 #[derive(Debug)]
@@ -46,6 +50,39 @@ impl Limits {
     /// A place for one more fast download.
     pub(crate) fn fast(&self) -> Result<FastPlace, Full> {
         Places::take(&self.fast, ())
+    }
+}
+
+/// How many devices each address has registered of late: an address that makes up MACs fills nothing.
+#[derive(Debug)]
+pub(crate) struct Newcomers {
+    most: u32,
+    seen: Mutex<HashMap<IpAddr, (Timestamp, u32)>>,
+}
+
+impl Newcomers {
+    /// The time in which they count.
+    const WITHIN: Duration = Duration::from_hours(1);
+    /// Addresses that are remembered: when there are more, those whose time is over are forgotten.
+    const MANY: usize = 10_000;
+
+    pub(crate) fn new(most: u32) -> Self {
+        Self { most, seen: Mutex::default() }
+    }
+
+    /// Whether this address may register one more device now; if so, it counts.
+    pub(crate) fn may_register(&self, address: IpAddr, now: Timestamp) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= Self::MANY {
+            seen.retain(|_, (start, _)| since(*start, now) < Self::WITHIN);
+        }
+        let (start, count) = seen.entry(network(address.to_canonical())).or_insert((now, 0));
+        if since(*start, now) >= Self::WITHIN {
+            (*start, *count) = (now, 0);
+        }
+        let may = *count < self.most;
+        *count += u32::from(may);
+        may
     }
 }
 

@@ -131,5 +131,6 @@ pub(crate) fn head<'b>(
         })
         .collect();
     let path = target.split('?').next().unwrap_or_default();
+    let path = crate::router::path_token(path).map_or(path, |(_, rest)| rest);
     tracing::debug!(%peer, head = fields.join("; "), "request head of {}", path.escape_debug());
 }

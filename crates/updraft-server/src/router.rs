@@ -4,7 +4,8 @@ use axum::Router;
 use axum::routing::get;
 
 use crate::dialect::arduino::Client;
-use crate::http::{Method, Target};
+use crate::fleet::Evidence;
+use crate::http::{Method, Target, percent_decode};
 use crate::people::{PeopleState, pages};
 
 /// What a request target means on the device plane.
@@ -14,6 +15,8 @@ pub(crate) enum DeviceRoute {
     CatalogList(Box<ListQuery>),
     /// `GET /<path>`: a file of the catalog.
     CatalogFile,
+    /// `GET /update`, `/update/<product>`, `/t/<token>/update…`: the server picks the image.
+    Managed(Box<Managed>),
     /// A method that no device URL has.
     OtherMethod,
 }
@@ -23,6 +26,16 @@ pub(crate) enum DeviceRoute {
 pub(crate) struct ListQuery {
     pub(crate) op: Option<Vec<u8>>,
     pub(crate) path: Option<Vec<u8>>,
+}
+
+/// What a device says in the URL of a managed path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Managed {
+    /// The product, decoded.
+    pub(crate) product: Option<String>,
+    /// The secret before the path.
+    pub(crate) path_token: Option<String>,
+    pub(crate) evidence: Evidence,
 }
 
 /// Who answers a request.
@@ -47,9 +60,38 @@ pub(crate) fn plane(method: Method, target: Target<'_>, client: &Client) -> Plan
     } else if target.is("/_catalog") {
         let (op, path) = (target.query("op"), target.query("path"));
         DeviceRoute::CatalogList(Box::new(ListQuery { op, path }))
+    } else if let Some(managed) = managed(target) {
+        DeviceRoute::Managed(Box::new(managed))
     } else {
         DeviceRoute::CatalogFile
     })
+}
+
+/// What stands before the path of a device that shows a secret in it.
+const PATH_TOKEN: &str = "/t/";
+/// The managed path; a product may follow.
+const UPDATE: &str = "/update";
+
+/// Splits the secret off a path.
+pub(crate) fn path_token(path: &str) -> Option<(&str, &str)> {
+    let rest = path.strip_prefix(PATH_TOKEN)?;
+    let end = rest.find('/')?;
+    Some((&rest[..end], &rest[end..]))
+}
+
+fn managed(target: Target<'_>) -> Option<Managed> {
+    let (path_token, path) = match path_token(target.path()) {
+        Some((token, path)) => (Some(token.to_owned()), path),
+        None => (None, target.path()),
+    };
+    let rest = path.strip_prefix(UPDATE).or_else(|| path.strip_prefix(&UPDATE[1..]))?;
+    let product = match rest.strip_prefix('/') {
+        None if rest.is_empty() => None,
+        None => return None,
+        Some("") => None,
+        Some(name) => Some(String::from_utf8_lossy(&percent_decode(name)).into_owned()),
+    };
+    Some(Managed { product, path_token, evidence: Evidence::read(|key| target.query(key)) })
 }
 
 /// People and operators. Only what [`plane`] says is theirs comes here.

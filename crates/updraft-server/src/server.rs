@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::catalog::Catalog;
 use crate::catalog::watch::Watcher;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::device::connection;
 use crate::device::fresh::Fresh;
 use crate::limits::Full;
@@ -110,6 +110,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// A setting of the fleet has a value that it cannot have.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The system refused something that every server needs.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -133,10 +136,12 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), StartError> {
     let catalog = Catalog::open(config.catalog.clone(), &config.data, Arc::clone(&clock))
         .map_err(|source| StartError::Catalog { path: config.catalog.path.clone(), source })?;
     let catalog = Arc::new(catalog);
+    let fleet_policy = config.fleet.policy()?;
     let registry = Registry::open(&config.data).map_err(|source: RegistryError| {
         StartError::Fleet { path: config.data.clone(), source: source.into() }
     })?;
-    let app = App::new(config, Arc::clone(&catalog), registry, clock, congestion_control());
+    let app =
+        App::new(config, Arc::clone(&catalog), registry, fleet_policy, clock, congestion_control());
     let app = Arc::new(app);
     let (stopper, stop) = stop::channel();
 

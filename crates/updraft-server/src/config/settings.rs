@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::config::{
-    CatalogConfig, Config, ConfigError, DeliveryConfig, LimitsConfig, LogConfig, LogFormat,
-    LogLevel, check_catalog, resolve,
+    CatalogConfig, Config, ConfigError, DeliveryConfig, FleetConfig, LimitsConfig, LogConfig,
+    LogFormat, LogLevel, check_catalog, resolve,
 };
 use crate::decide::{Gate, Policy, Same};
 
@@ -53,6 +53,7 @@ struct Settings {
     log_format: String,
     catalog: CatalogConfig,
     delivery: DeliveryConfig,
+    fleet: FleetConfig,
     limits: LimitsConfig,
 }
 
@@ -66,6 +67,7 @@ impl Default for Settings {
             log_format: "auto".into(),
             catalog: CatalogConfig::default(),
             delivery: DeliveryConfig::default(),
+            fleet: FleetConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -124,6 +126,7 @@ impl Settings {
                 return Err(ConfigError::value(setting, "nobody could be served; give at least 1"));
             }
         }
+        self.fleet.policy()?;
         check_catalog(&self.catalog.path)?;
         let level = match log {
             Some(level) => level,
@@ -147,6 +150,7 @@ impl Settings {
             },
             catalog: self.catalog,
             delivery: self.delivery,
+            fleet: self.fleet,
             limits: self.limits,
             log: LogConfig { level, format },
         })

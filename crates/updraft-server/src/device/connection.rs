@@ -22,6 +22,7 @@ use crate::app::{self, App};
 use crate::catalog::Effort;
 use crate::deliver::{self, Ended, OnTheWire, Outcome, Own, Terms, Then};
 use crate::device::alarm::Alarm;
+use crate::device::managed;
 use crate::device::request::{DeviceRequest, Sorted, sort};
 use crate::device::respond::{Reply, respond};
 use crate::device::stream::Stream;
@@ -328,7 +329,7 @@ impl Connection<'_> {
             }
             Err(ended) => {
                 let outcome = Outcome { ended, ..deliver::arrived(stream, wire) };
-                log::request(&request, &reply, outcome, || started.elapsed());
+                self.over(&request, &reply, outcome, || started.elapsed());
             }
             Ok(()) if keep_alive => {
                 let took = started.elapsed();
@@ -336,17 +337,31 @@ impl Connection<'_> {
             }
             Ok(()) => {
                 let outcome = deliver::finish(stream, wire, limits, started, alarm).await;
-                log::request(&request, &reply, outcome, || started.elapsed());
+                self.over(&request, &reply, outcome, || started.elapsed());
             }
         }
         keep_alive && sent.is_ok()
+    }
+
+    /// Tells what became of an image: the log, and the registry if it was an offer.
+    fn over(
+        &self,
+        request: &DeviceRequest,
+        reply: &Reply,
+        outcome: Outcome,
+        took: impl FnOnce() -> Duration,
+    ) {
+        log::request(request, reply, outcome, took);
+        if let Some(offered) = reply.offered {
+            managed::ended(self.app, offered, outcome);
+        }
     }
 
     /// Settles what became of the image sent last, now that something came after it.
     fn settle<S: Stream>(&mut self, stream: &S) {
         if let Some(unsettled) = self.unsettled.take() {
             let Unsettled { request, reply, wire, took } = *unsettled;
-            log::request(&request, &reply, deliver::arrived(stream, wire), || took);
+            self.over(&request, &reply, deliver::arrived(stream, wire), || took);
         }
     }
 
@@ -360,7 +375,7 @@ impl Connection<'_> {
                 let limits = &self.app.delivery;
                 outcome = deliver::finish(stream, wire, limits, started, alarm).await;
             }
-            log::request(&request, &reply, outcome, || took + started.elapsed());
+            self.over(&request, &reply, outcome, || took + started.elapsed());
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::dialect::arduino::{self, Client};
 use crate::http::answer::Framing;
 use crate::http::{BadHead, Fields, RequestHead, Target};
-use crate::router::{DeviceRoute, Plane, plane};
+use crate::router::{DeviceRoute, Plane, path_token, plane};
 
 /// A request that the device plane answers.
 #[derive(Debug)]
@@ -19,6 +19,10 @@ pub(crate) struct DeviceRequest {
     pub(crate) path: Box<str>,
     /// There only if the request has any: a device's has none.
     conditions: Option<Box<Conditions<Box<[u8]>>>>,
+    /// User and password, if it shows some on a managed path.
+    pub(crate) basic: Option<Box<(String, String)>>,
+    /// Whether it says what it asks for.
+    pub(crate) names_mode: bool,
     pub(crate) peer: IpAddr,
 }
 
@@ -69,11 +73,18 @@ pub(crate) fn sort(head: &RequestHead<'_, '_>, peer: IpAddr) -> Result<Sorted, B
         // A method that is not known is refused as one, and ends the connection, body or not.
         head.fields.refuse_doubtful()?;
     }
+    let is_managed = matches!(route, DeviceRoute::Managed(_));
+    let family = client.check_in().map(|check_in| check_in.family);
     Ok(Sorted::Device(Arc::new(DeviceRequest {
+        names_mode: family.is_some_and(|family| arduino::names_mode(head.fields, family)),
+        basic: arduino::basic(head.fields).filter(|_| is_managed).map(Box::new),
         route,
         framing: Framing { method: head.method, keep_alive: head.keeps_alive() },
         client,
-        path: target.path().into(),
+        path: path_token(target.path())
+            .filter(|_| is_managed)
+            .map_or(target.path(), |(_, path)| path)
+            .into(),
         conditions: conditions(head.fields),
         peer: peer.to_canonical(),
     })))

@@ -11,12 +11,13 @@ use crate::catalog::{Absent, BadPath, CatalogPath, Effort, Entry, Found};
 use crate::check_in::{CheckIn, Mode};
 use crate::decide::{Decision, Note, decide_file, is_tasmota};
 use crate::deliver::{Delivery, Source};
+use crate::device::managed::{self, Offered};
 use crate::device::request::{Conditions, DeviceRequest};
 use crate::dialect::arduino::{self, Client};
 use crate::dialect::autoconnect;
 use crate::http::range::{self, Asked};
 use crate::http::{Answer, Body, Method, Status};
-use crate::router::{DeviceRoute, ListQuery};
+use crate::router::{DeviceRoute, ListQuery, Managed};
 
 /// An answer, and what the log says of it.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Reply {
     /// The file that the device runs, if its digest is known.
     pub(crate) runs: Option<Arc<Entry>>,
     pub(crate) weight: Weight,
+    /// The attempt that it belongs to.
+    pub(crate) offered: Option<Offered>,
 }
 
 /// How loudly the log tells of an answer.
@@ -39,7 +42,11 @@ pub(crate) enum Weight {
 
 impl Reply {
     pub(crate) fn new(answer: Answer, why: impl Into<Cow<'static, str>>) -> Self {
-        Self { answer, why: why.into(), runs: None, weight: Weight::Usual }
+        Self { answer, why: why.into(), runs: None, weight: Weight::Usual, offered: None }
+    }
+
+    pub(crate) fn with_weight(self, weight: Weight) -> Self {
+        Self { weight, ..self }
     }
 }
 
@@ -57,6 +64,7 @@ pub(crate) fn respond(
         )),
         DeviceRoute::CatalogList(query) => respond_list(app, query, effort),
         DeviceRoute::CatalogFile => respond_file(app, request, now, effort),
+        DeviceRoute::Managed(managed) => respond_managed(app, request, managed, now, effort),
     }
 }
 
@@ -93,25 +101,59 @@ fn respond_list(app: &App, query: &ListQuery, effort: Effort) -> Option<Reply> {
     }
 }
 
+/// The check-in that a request is, else what its sender is told.
+fn check_in(request: &DeviceRequest) -> Result<&CheckIn, Reply> {
+    match &request.client {
+        Client::Device(check_in) => Ok(check_in),
+        Client::Other => Err(Reply::new(arduino::refuse_person(), "not an updater")),
+        Client::Anonymous(_) => {
+            let answer = Answer::empty(Status::Forbidden);
+            Err(Reply::new(answer, "the updater names neither a MAC nor a chip id"))
+        }
+        Client::UnknownMode(_) => {
+            let answer = Answer::empty(Status::NotFound);
+            Err(Reply::new(answer, "the updater asks for an unknown mode"))
+        }
+    }
+}
+
+/// Answers on a managed path; a file of the catalog with that name goes before it.
+fn respond_managed(
+    app: &App,
+    request: &DeviceRequest,
+    managed: &Managed,
+    now: Timestamp,
+    effort: Effort,
+) -> Option<Reply> {
+    let check_in = match check_in(request) {
+        Ok(check_in) => check_in,
+        Err(reply) => return Some(reply),
+    };
+    if managed.path_token.is_none()
+        && let Ok(path) = CatalogPath::from_target(&request.path)
+    {
+        match app.catalog.file(&path, now, effort) {
+            Found::NeedsDisk => return None,
+            Found::Known(_) => return respond_file(app, request, now, effort),
+            Found::Absent(_) => {}
+        }
+    }
+    if !request.names_mode {
+        let answer = Answer::empty(Status::Forbidden);
+        return Some(Reply::new(answer, "the updater does not say what it asks for (mode)"));
+    }
+    managed::respond(app, request, managed, check_in, now, effort)
+}
+
 fn respond_file(
     app: &App,
     request: &DeviceRequest,
     now: Timestamp,
     effort: Effort,
 ) -> Option<Reply> {
-    let check_in = match &request.client {
-        Client::Device(check_in) => check_in,
-        Client::Other => {
-            return Some(Reply::new(arduino::refuse_person(), "not an updater"));
-        }
-        Client::Anonymous(_) => {
-            let answer = Answer::empty(Status::Forbidden);
-            return Some(Reply::new(answer, "the updater names neither a MAC nor a chip id"));
-        }
-        Client::UnknownMode(_) => {
-            let answer = Answer::empty(Status::NotFound);
-            return Some(Reply::new(answer, "the updater asks for an unknown mode"));
-        }
+    let check_in = match check_in(request) {
+        Ok(check_in) => check_in,
+        Err(reply) => return Some(reply),
     };
     let found = match app.catalog.just_seen(&request.path, now) {
         Some(entry) => Ok(entry),
@@ -173,7 +215,8 @@ fn deliver(
     why: Cow<'static, str>,
     effort: Effort,
 ) -> Option<Reply> {
-    let etag = arduino::etag(entry);
+    let sent = arduino::Sent::of(entry);
+    let etag = sent.etag();
     let Conditions { range, if_range, if_none_match } = request.conditions();
     if if_none_match == Some(etag.as_bytes()) {
         return Some(Reply::new(Answer::empty(Status::NotModified), "the client has it already"));
@@ -225,7 +268,7 @@ fn deliver(
             }
         }
     };
-    let mut answer = arduino::image(entry, status, &range);
+    let mut answer = arduino::image(&sent, status, &range);
     answer.body = Body::Image(Delivery { source, range, place });
     Some(Reply::new(answer, why))
 }

@@ -3,12 +3,16 @@
 
 use std::ops::Range;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use updraft_core::Family;
 
 use crate::catalog::Entry;
+use crate::catalog::image::Image;
 use crate::check_in::{CheckIn, DeviceId, Mac, Mode};
 use crate::decide::Decision;
-use crate::digest::Digest;
+use crate::decide::managed::{self, Refusal};
+use crate::digest::{Digest, Md5, Sha256};
 use crate::http::{Answer, BadHead, Fields, Status};
 
 /// Who sent a request, as far as this dialect can tell.
@@ -93,6 +97,21 @@ pub(crate) fn read(fields: &Fields<'_>) -> Result<Client, BadHead> {
     }))
 }
 
+/// Whether an updater says what it asks for: stock clients always do.
+pub(crate) fn names_mode(fields: &Fields<'_>, family: Family) -> bool {
+    fields.identity(family).is_ok_and(|identity| identity.mode.is_some())
+}
+
+/// User and password of HTTP Basic (RFC 7617), which stock clients send in UTF-8.
+pub(crate) fn basic(fields: &Fields<'_>) -> Option<(String, String)> {
+    let (scheme, encoded) = fields.authorization?.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"Basic ") {
+        return None;
+    }
+    let text = String::from_utf8(BASE64_STANDARD.decode(encoded.trim_ascii()).ok()?).ok()?;
+    text.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
+}
+
 /// A version as it is kept: what a person can read of it.
 fn shown(version: &str) -> String {
     if version.len() <= MAX_VERSION && version.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -122,20 +141,74 @@ pub(crate) fn refuse_person() -> Answer {
     )
 }
 
+/// A file that is sent, as far as the head of the answer tells of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent<'a> {
+    /// The name that it is saved under.
+    pub(crate) name: &'a str,
+    /// Length of the whole file in bytes.
+    pub(crate) size: u64,
+    pub(crate) md5: Md5,
+    pub(crate) sha256: Sha256,
+}
+
+impl<'a> Sent<'a> {
+    /// A file of the catalog.
+    pub(crate) fn of(entry: &'a Entry) -> Self {
+        let Image { size, md5, sha256, .. } = entry.image;
+        Self { name: entry.path.name(), size, md5, sha256 }
+    }
+
+    /// The entity tag of the file: its SHA-256.
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{}\"", self.sha256)
+    }
+}
+
+/// The answer on a managed path that sends no image, and the version that it tells. `version` is what a
+/// device is told that asks for one.
+pub(crate) fn managed<'v>(
+    check_in: &CheckIn,
+    decision: &managed::Decision,
+    (version, md5): (&'v str, Option<Md5>),
+) -> (Answer, Option<&'v str>) {
+    let answer = match decision {
+        managed::Decision::Refuse(refusal) => Answer::empty(match refusal {
+            Refusal::Credentials => Status::Unauthorized,
+            Refusal::Closed | Refusal::Private => Status::Forbidden,
+            Refusal::NoSuchProduct => Status::NotFound,
+        }),
+        _ if check_in.mode == Mode::Version => {
+            let answer = Answer::empty(Status::Ok).with("x-version", version);
+            let answer = match md5 {
+                Some(md5) => answer.with("x-MD5", md5.to_string()),
+                None => answer,
+            };
+            return (answer, Some(version));
+        }
+        // Of an offer only the head was asked for.
+        managed::Decision::Offer(_) => Answer::empty(Status::Ok),
+        managed::Decision::UpToDate | managed::Decision::Hold(_) => {
+            Answer::empty(Status::NotModified)
+        }
+    };
+    (answer, None)
+}
+
 /// The head of an answer that sends an image or a part of it; the body comes from `deliver`.
-pub(crate) fn image(entry: &Entry, status: Status, range: &Range<u64>) -> Answer {
+pub(crate) fn image(sent: &Sent<'_>, status: Status, range: &Range<u64>) -> Answer {
     let answer = Answer::empty(status)
         .with("Content-Type", "application/octet-stream")
-        .with("Content-Disposition", disposition(entry.path.name()))
-        .with("ETag", etag(entry))
+        .with("Content-Disposition", disposition(sent.name))
+        .with("ETag", sent.etag())
         .with("Accept-Ranges", "bytes");
     if status == Status::PartialContent {
         let last = range.end.saturating_sub(1);
-        let value = format!("bytes {}-{last}/{}", range.start, entry.image.size);
+        let value = format!("bytes {}-{last}/{}", range.start, sent.size);
         answer.with("Content-Range", value)
     } else {
         // The MD5 is that of the bytes sent: a part has none.
-        answer.with("x-MD5", entry.image.md5.to_string())
+        answer.with("x-MD5", sent.md5.to_string())
     }
 }
 
@@ -157,11 +230,6 @@ pub(crate) fn version<'a>(
     let answer = Answer::empty(Status::Ok).with("x-version", version);
     let answer = if refused { answer } else { answer.with("x-MD5", entry.image.md5.to_string()) };
     (answer, version)
-}
-
-/// The entity tag of a file: its SHA-256.
-pub(crate) fn etag(entry: &Entry) -> String {
-    format!("\"{}\"", entry.image.sha256)
 }
 
 /// `Content-Disposition` with the file's name: bare as `updateserver.py` has it, quoted (RFC 9110

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use updraft_core::{Chip, Family};
 
-use crate::check_in::DeviceId;
+use crate::check_in::{CheckIn, DeviceId};
 use crate::digest::{Md5, Sha256};
 
 use super::named::named;
@@ -64,6 +64,41 @@ pub(crate) struct Device {
     pub conflict: Conflict,
     /// When, after a confirmation, it ran something that it was not sent: somebody flashes it.
     pub strays: LastTwo,
+}
+
+impl Device {
+    /// A device that checks in for the first time; the store gives its number.
+    pub(crate) fn first_seen(
+        check_in: &CheckIn,
+        product: Option<ProductName>,
+        admission: Admission,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            key: DeviceKey(0),
+            identity: check_in.device,
+            family: check_in.family,
+            chip: None,
+            name: None,
+            notes: String::new(),
+            tags: BTreeSet::new(),
+            product,
+            channel: None,
+            pin: None,
+            admission,
+            is_blocked: false,
+            is_hands_off: false,
+            adopted: None,
+            gzip: GzipUse::Unproven,
+            filesystem_size: None,
+            reported: Reported::default(),
+            first_seen: now,
+            last_seen: now,
+            rhythm: Rhythm::default(),
+            conflict: Conflict::default(),
+            strays: LastTwo::default(),
+        }
+    }
 }
 
 /// A chip, and how it came to be known.

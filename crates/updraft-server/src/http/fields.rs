@@ -12,6 +12,7 @@ pub(crate) struct Fields<'b> {
     pub(crate) range: Option<&'b [u8]>,
     pub(crate) if_range: Option<&'b [u8]>,
     pub(crate) if_none_match: Option<&'b [u8]>,
+    pub(crate) authorization: Option<&'b [u8]>,
     host: Option<&'b [u8]>,
     content_length: Option<&'b [u8]>,
     /// There is a transfer coding.
@@ -69,6 +70,7 @@ impl<'b> Fields<'b> {
             (5, b'e') if is(name, b"Range") => &mut self.range,
             (8, b'e') if is(name, b"If-Range") => &mut self.if_range,
             (10, b't') if is(name, b"User-Agent") => &mut self.user_agent,
+            (13, b'n') if is(name, b"Authorization") => &mut self.authorization,
             (13, b'h') if is(name, b"If-None-Match") => &mut self.if_none_match,
             (14, b'h') if is(name, b"Content-Length") => &mut self.content_length,
             (10, b'n') if is(name, b"Connection") => {

@@ -30,6 +30,14 @@ pub(crate) struct Outcome {
     pub happenings: Vec<Happening>,
 }
 
+impl Outcome {
+    /// Whether nothing of it has to be written at once.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let Self { observed: _, moved_to, changed, offer, happenings } = self;
+        moved_to.is_none() && changed.is_empty() && offer.is_none() && happenings.is_empty()
+    }
+}
+
 /// An attempt that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Changed {
@@ -142,7 +150,9 @@ async fn record(
         observed::observe(&mut *tx, observed).await?;
     }
     if let Some(product) = moved_to {
-        let query = sqlx::query("UPDATE devices SET product = $2, pin = NULL WHERE id = $1");
+        let query = sqlx::query(
+            "UPDATE devices SET product = $2, channel = NULL, pin = NULL WHERE id = $1",
+        );
         query.bind(device.0).bind(product.as_str()).execute(&mut *tx).await?;
     }
     happened(tx, happenings, &Actor::Device).await?;

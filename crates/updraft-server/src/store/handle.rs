@@ -67,6 +67,12 @@ impl StoreHandle {
         }
     }
 
+    /// Forgets what is left to be written of a device: something later was written.
+    pub(crate) fn forget(&self, device: DeviceKey) {
+        let mut devices = self.behind.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        devices.remove(&device);
+    }
+
     /// Writes what is left to be written, and closes the store. For the end of the server.
     pub(crate) async fn close(&self) -> Result<()> {
         self.behind.stopping.notify_one();

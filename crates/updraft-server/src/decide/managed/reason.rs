@@ -135,6 +135,20 @@ pub(crate) enum Refusal {
 }
 
 impl Hold {
+    /// Whether it is in the ordinary course of things: nobody need look at it.
+    pub(crate) fn is_usual(&self) -> bool {
+        matches!(
+            self,
+            Self::HandsOff
+                | Self::Asked
+                | Self::NothingReleased(_)
+                | Self::BackingOff { .. }
+                | Self::Settling
+                | Self::Downloading
+                | Self::FilesystemSent
+        )
+    }
+
     /// Its stable name.
     pub(crate) fn name(&self) -> &'static str {
         match self {
