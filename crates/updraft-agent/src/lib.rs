@@ -6,3 +6,5 @@
 
 #[cfg(test)]
 extern crate std;
+
+pub mod pull;
