@@ -24,7 +24,7 @@ const GZIP: u8 = 0x1F;
 /// is in milliseconds, from any start. Dropped before its end, it leaves the sink as it is.
 #[derive(Debug)]
 pub struct Pull<'a, S: Sink> {
-    request: Request<'a>,
+    request: &'a Request<'a>,
     options: Options,
     /// In front what redirects have led to, then what is kept of a head, then its current line.
     buffer: &'a mut [u8],
@@ -121,7 +121,7 @@ impl<'a, S: Sink> Pull<'a, S> {
     /// A pull that is about to connect. The buffer is for what has to be kept of heads: 512 bytes hold
     /// any version and any redirect that is not odd; with less than 64 no answer can be read.
     pub fn new(
-        request: Request<'a>,
+        request: &'a Request<'a>,
         options: Options,
         buffer: &'a mut [u8],
         sink: S,
@@ -160,7 +160,7 @@ impl<'a, S: Sink> Pull<'a, S> {
             let is_meant = url.is_same_server(&self.request.url);
             self.request.authorization().filter(|_| is_meant)
         });
-        let request = Request { url, evidence: Evidence::default(), ..self.request };
+        let request = Request { url, evidence: Evidence::default(), ..*self.request };
         request.write_to(self.redirect.fields, authorization, to)
     }
 

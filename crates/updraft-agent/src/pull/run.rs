@@ -38,7 +38,7 @@ pub trait Network {
 /// bytes on, so that the request leaves in one piece; what it has at most is what a sink gets at once.
 pub fn run<'a, S: Sink>(
     network: &mut impl Network,
-    request: Request<'a>,
+    request: &'a Request<'a>,
     options: Options,
     buffer: &'a mut [u8],
     block: &mut [u8],
