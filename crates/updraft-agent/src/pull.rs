@@ -3,7 +3,7 @@
 //! chosen from its list with the same clients.
 //!
 //! [`Pull`] does no I/O and reads no clock: it says what it waits for and until when, and is told what
-//! happened. [`run`] drives one over a network that blocks. The image goes to a [`Sink`]; nothing here
+//! happened. [`run()`] drives one over a network that blocks. The image goes to a [`Sink`]; nothing here
 //! knows a flash.
 //!
 //! Stricter than the stock clients, always before anything is written:
@@ -12,6 +12,8 @@
 //!   error 7;
 //! - a chunked filesystem image is error -9; they write the chunks' sizes, too (a chunked sketch is -101
 //!   or -106, as with them);
+//! - a sketch for a flash of 2 or 4 MiB in two halves (`-c1`) is error -107 on a smaller chip; they do not
+//!   know these sizes;
 //! - a head that does not go on for 8 s is error -11, also within a line;
 //! - credentials do not follow a redirect to another server;
 //! - a URL with a blank or a control character is refused ([`UrlFault`]).
@@ -23,6 +25,7 @@ mod error;
 mod head;
 mod machine;
 mod options;
+mod redirect;
 mod request;
 mod run;
 mod sink;

@@ -67,6 +67,16 @@ pub(crate) enum Place {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
+impl Md5Field {
+    /// The digest, if it is one.
+    pub(crate) fn digest(self) -> Option<[u8; 16]> {
+        match self {
+            Self::Digest(digest) => Some(digest),
+            Self::Absent | Self::Wrong => None,
+        }
+    }
+}
+
 impl HeadReader {
     pub(crate) fn new(family: Family, kept: usize) -> Self {
         let head = Head {
@@ -190,6 +200,11 @@ impl HeadReader {
         self.start = kept.end;
         Place::At(kept)
     }
+}
+
+/// A part of a buffer as text.
+pub(crate) fn text<'b>(buffer: &'b [u8], range: &Range<usize>) -> Option<&'b str> {
+    core::str::from_utf8(buffer.get(range.clone())?).ok()
 }
 
 /// A number as `String::toInt` reads it: what stands in front, and 0 if that is no number.

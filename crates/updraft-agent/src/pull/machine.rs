@@ -1,5 +1,6 @@
 //! A pull as a machine without I/O: what it waits for, until when, and what becomes of an answer. How
-//! heads are read is in `head.rs`; what is written, in `request.rs`.
+//! heads are read is in `head.rs`, what is written in `request.rs`, where redirects lead in
+//! `redirect.rs`.
 
 use core::fmt;
 use core::ops::Range;
@@ -7,9 +8,10 @@ use core::ops::Range;
 use updraft_core::{Chip, Family, FlashSettings, OtaTarget};
 
 use super::error::{Cause, PullError};
-use super::head::{Encoding, Head, HeadReader, Md5Field, Place};
-use super::options::{Options, Redirects};
-use super::request::{Evidence, Fields, Mode, Request};
+use super::head::{Encoding, Head, HeadReader, Md5Field, Place, text};
+use super::options::Options;
+use super::redirect::{NotFollowed, Redirect};
+use super::request::{Device, Evidence, Mode, Request};
 use super::sink::{Incoming, Sink};
 use super::url::{Scheme, Url};
 
@@ -72,17 +74,6 @@ pub enum Outcome<'a, E> {
     Failed(PullError<E>),
 }
 
-/// Where redirects have led. `http://host:port` is only there if one of them named it.
-#[derive(Clone, Copy, Debug)]
-struct Redirect {
-    count: u16,
-    /// Length of `http://host:port` at the start of the buffer.
-    server: usize,
-    /// Length of that and the target behind it.
-    end: usize,
-    fields: Fields,
-}
-
 #[derive(Debug)]
 enum State<E> {
     Connect,
@@ -127,7 +118,7 @@ impl<'a, S: Sink> Pull<'a, S> {
         sink: S,
         now: u64,
     ) -> Self {
-        let redirect = Redirect { count: 0, server: 0, end: 0, fields: Fields::All };
+        let redirect = Redirect::NONE;
         let deadline = now.saturating_add(options.timeouts.connect.into());
         Self { request, options, buffer, sink, redirect, state: State::Connect, deadline }
     }
@@ -152,7 +143,7 @@ impl<'a, S: Sink> Pull<'a, S> {
 
     /// Writes the request: to the URL that was given, or to where a redirect led.
     pub fn write_request(&self, to: &mut impl fmt::Write) -> fmt::Result {
-        if self.redirect.end == 0 {
+        if self.redirect.kept() == 0 {
             return self.request.write(to);
         }
         let url = self.url();
@@ -174,7 +165,7 @@ impl<'a, S: Sink> Pull<'a, S> {
     /// The request is sent.
     pub fn sent(&mut self, now: u64) {
         if matches!(self.state, State::Send) {
-            let reader = HeadReader::new(self.request.device.family, self.redirect.end);
+            let reader = HeadReader::new(self.request.device.family, self.redirect.kept());
             self.enter(State::Head(reader), self.options.timeouts.head, now);
         }
     }
@@ -247,16 +238,7 @@ impl<'a, S: Sink> Pull<'a, S> {
 
     /// Where to ask now.
     fn url(&self) -> Url<'_> {
-        let Redirect { server, end, .. } = self.redirect;
-        let url = match server {
-            _ if end == 0 => None,
-            0 => {
-                text(self.buffer, &(0..end)).and_then(|target| self.request.url.with_target(target))
-            }
-            _ => text(self.buffer, &(0..end)).and_then(|url| Url::parse(url).ok()),
-        };
-        // What is in the buffer was read once before it was kept.
-        url.unwrap_or(self.request.url)
+        self.redirect.url(self.buffer, self.request.url)
     }
 
     /// What a complete head means.
@@ -265,10 +247,17 @@ impl<'a, S: Sink> Pull<'a, S> {
         let end = match (head.status, self.request.mode) {
             _ if head.encoding == Encoding::Other => End::Failed(Cause::Encoding),
             (..=0, _) => End::Failed(Cause::NoHttpServer),
-            (301 | 302 | 303 | 307, _) => match self.follow(&head.location) {
-                Ok(()) => return self.enter(State::Connect, self.options.timeouts.connect, now),
-                Err(cause) => End::Failed(cause.unwrap_or(wrong(head.status))),
-            },
+            (301 | 302 | 303 | 307, _) => {
+                let (request, options) = (self.request, &self.options);
+                match self.redirect.follow(&head.location, self.buffer, request, options) {
+                    Ok(redirect) => {
+                        self.redirect = redirect;
+                        return self.enter(State::Connect, options.timeouts.connect, now);
+                    }
+                    Err(NotFollowed::Refused) => End::Failed(wrong(head.status)),
+                    Err(NotFollowed::TooLong) => End::Failed(Cause::NotEnoughRam),
+                }
+            }
             (200, Mode::Version) => match head.version {
                 Place::At(version) => End::Version { version, md5: head.md5.digest() },
                 Place::Absent => End::Failed(Cause::NoVersion),
@@ -289,45 +278,6 @@ impl<'a, S: Sink> Pull<'a, S> {
             (status, _) => End::Failed(wrong(status)),
         };
         self.state = State::Done(end);
-    }
-
-    /// Goes where a redirect leads. The error is `None` if it is simply not followed.
-    fn follow(&mut self, location: &Place) -> Result<(), Option<Cause<S::Error>>> {
-        if self.options.redirects == Redirects::Off
-            || self.redirect.count >= self.options.redirect_limit
-        {
-            return Err(None);
-        }
-        let place = match location {
-            Place::At(place) => place.clone(),
-            Place::Absent => return Err(None),
-            Place::TooLong => return Err(Some(Cause::NotEnoughRam)),
-        };
-        let location = text(self.buffer, &place).ok_or(None)?;
-        let here = self.url();
-        let is_path = location.starts_with('/');
-        let next = if is_path { here.with_target(location) } else { Url::parse(location).ok() };
-        let next = next.ok_or(None)?;
-        let is_allowed = match self.options.redirects {
-            Redirects::Off => false,
-            Redirects::SameHost => next.is_same_server(&here),
-            Redirects::Any => next.scheme == here.scheme,
-        };
-        if !is_allowed {
-            return Err(None);
-        }
-        // The ESP8266's client loses the fields of the device, the ESP32's only with a mere path.
-        let fields = match self.request.device.family {
-            Family::Esp32 if !is_path => self.redirect.fields,
-            _ => Fields::Common,
-        };
-        let server =
-            if is_path { self.redirect.server } else { location.len() - next.target.len() };
-        let start = if is_path { server } else { 0 };
-        let end = start + place.len();
-        self.buffer.copy_within(place, start);
-        self.redirect = Redirect { count: self.redirect.count + 1, server, end, fields };
-        Ok(())
     }
 
     /// What is offered, if it can be taken.
@@ -365,19 +315,10 @@ impl<'a, S: Sink> Pull<'a, S> {
         if *have < enough {
             return taken;
         }
-        let [magic, _, mode, size] = *bytes;
         let (offer, bytes) = (offer.clone(), *bytes);
-        if device.family == Family::Esp8266 {
-            let flash = FlashSettings::from_bytes(Chip::Esp8266, mode, size).size;
-            match magic {
-                IMAGE if flash > Some(device.chip_size) => self.fail(Cause::FlashSize),
-                IMAGE | GZIP => self.begin(&offer, now),
-                _ => self.fail(Cause::VerifyHeader),
-            }
-        } else if magic == IMAGE {
-            self.begin(&offer, now);
-        } else {
-            self.fail(Cause::VerifyHeader);
+        match not_a_sketch(device, bytes) {
+            None => self.begin(&offer, now),
+            Some(cause) => self.fail(cause),
         }
         self.body(bytes.get(..enough).unwrap_or_default());
         taken
@@ -434,20 +375,16 @@ impl<'a, S: Sink> Pull<'a, S> {
     }
 }
 
-impl Md5Field {
-    fn digest(self) -> Option<[u8; 16]> {
-        match self {
-            Self::Digest(digest) => Some(digest),
-            Self::Absent | Self::Wrong => None,
-        }
+/// Why these are not the first bytes of a sketch for the device; of an ESP32's only the first one counts.
+fn not_a_sketch<E>(device: &Device<'_>, [magic, _, mode, size]: [u8; 4]) -> Option<Cause<E>> {
+    let flash = FlashSettings::from_bytes(Chip::Esp8266, mode, size).size;
+    match (device.family, magic) {
+        (Family::Esp8266, IMAGE) if flash > Some(device.chip_size) => Some(Cause::FlashSize),
+        (Family::Esp8266, IMAGE | GZIP) | (Family::Esp32, IMAGE) => None,
+        _ => Some(Cause::VerifyHeader),
     }
 }
 
 fn wrong<E>(status: i64) -> Cause<E> {
     Cause::WrongStatus(u16::try_from(status).unwrap_or(u16::MAX))
-}
-
-/// A part of the buffer as text.
-fn text<'b>(buffer: &'b [u8], range: &Range<usize>) -> Option<&'b str> {
-    core::str::from_utf8(buffer.get(range.clone())?).ok()
 }

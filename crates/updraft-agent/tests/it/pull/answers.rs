@@ -233,6 +233,11 @@ fn a_sketch_starts_as_one() {
     check_body(ESP8266, &[0xE9, 1, 2, 0x8F], "-107 New Binary Does Not Fit Flash Size");
     check_body(ESP32, &[0xE9, 1, 2, 0x8F], "ok");
     check_body(ESP8266, &[0xE9, 1, 2, 0x4F], "ok");
+    // "4MB-c1": stricter than the stock client, which does not know that code.
+    let small = Device { chip_size: 2 << 20, ..ESP8266 };
+    check_body(small, &[0xE9, 1, 2, 0x6F], "-107 New Binary Does Not Fit Flash Size");
+    check_body(ESP8266, &[0xE9, 1, 2, 0x6F], "ok");
+    check_body(small, &[0xE9, 1, 2, 0xFF], "ok");
 }
 
 #[test]
