@@ -18,7 +18,7 @@ pub(crate) struct HeadReader {
     start: usize,
     /// Length of what is there of the current line.
     length: usize,
-    /// Whether the current line is longer than the buffer.
+    /// Whether the current line is longer than the buffer; blanks at its end do not count.
     cut: bool,
     first_line: bool,
 }
@@ -109,7 +109,7 @@ impl HeadReader {
             } else if let Some(slot) = buffer.get_mut(self.start + self.length) {
                 *slot = *byte;
                 self.length += 1;
-            } else {
+            } else if !byte.is_ascii_whitespace() {
                 self.cut = true;
             }
         }
@@ -334,5 +334,19 @@ mod tests {
         assert_eq!(reader.push(&mut [0; 256], text.as_bytes()).unwrap_err(), TooLong);
         let mut reader = HeadReader::new(Family::Esp8266, 0);
         assert_eq!(reader.push(&mut [0; 63], b"HTTP/1.1 200\n\n").unwrap_err(), TooLong);
+    }
+    #[test]
+    fn blanks_at_the_end_of_a_line_do_not_count() {
+        let (blanks, digest) = (" ".repeat(300), "3efb75911b5bedba688e4469db3ee44b");
+        let check = |line: &str, expected: Md5Field| {
+            let text = std::format!("HTTP/1.1 200\n{line}\nx-MD5: {digest}\n\n");
+            assert_eq!(read(Family::Esp32, &text).0.md5, expected, "{line}");
+        };
+        let right = Md5Field::Digest(super::digest(digest.as_bytes()).unwrap());
+        check(&std::format!("x-a: b\nx-MD5: {digest}{blanks}\r\n\n"), right);
+        check(&std::format!("x-a: b\nx-MD5: {digest}{blanks}x\n\n"), Md5Field::Wrong);
+        // A line of blanks ends the head, before the digest; with something behind them it does not.
+        check(&blanks, Md5Field::Absent);
+        check(&std::format!("{blanks}x"), right);
     }
 }
