@@ -19,6 +19,21 @@
 //! - a URL with a blank or a control character is refused ([`UrlFault`]).
 //!
 //! Quicker: a body that ends early is error 6 (or -106) at once, not when its time is up.
+//!
+//! ```
+//! use updraft_agent::pull::{Device, Evidence, Request, Url, UrlFault};
+//! use updraft_core::OtaTarget;
+//!
+//! /// What a device of version 1.2.0 asks, whose signal is so strong.
+//! fn question<'a>(device: Device<'a>, rssi: i32) -> Result<Request<'a>, UrlFault> {
+//!     let url = Url::parse("http://192.168.4.10:8000/update/door")?;
+//!     Ok(Request {
+//!         version: Some("1.2.0"),
+//!         evidence: Evidence { rssi: Some(rssi), ..Evidence::default() },
+//!         ..Request::new(device, url, OtaTarget::Sketch)
+//!     })
+//! }
+//! ```
 
 mod credentials;
 mod error;

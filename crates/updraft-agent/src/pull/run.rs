@@ -99,6 +99,9 @@ impl<W: Write> Blocks<'_, W> {
 
 impl<W: Write> fmt::Write for Blocks<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.block.is_empty() {
+            return Err(fmt::Error);
+        }
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             let free = self.block.get_mut(self.filled..).unwrap_or_default();

@@ -135,6 +135,13 @@ fn a_small_block_does_too() {
 }
 
 #[test]
+fn without_a_block_nothing_can_be_sent() {
+    let script = vec![Given::Bytes(image())];
+    let failed = "-2 HTTP error: send header failed";
+    check(&request(ESP8266, SKETCH), 0, vec![Some(script)], failed);
+}
+
+#[test]
 fn a_redirect_is_another_connection() {
     let redirect = answer("302 Found", &["Location: /ok"], b"");
     let scripts = vec![Some(vec![Given::Bytes(redirect)]), Some(vec![Given::Bytes(image())])];
