@@ -5,7 +5,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::shell::{self, command};
-use crate::{count, fuzz, nostd, python, test, tidy, ui};
+use crate::{count, fuzz, nostd, powercut, python, test, tidy, ui};
 
 /// Which steps to run.
 #[derive(clap::Args)]
@@ -31,6 +31,8 @@ enum Step {
     Nostd,
     /// All tests.
     Test,
+    /// The power goes during updates, the quick way.
+    Powercut,
     /// The instructions of a check.
     Count,
 }
@@ -42,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for step in steps {
         let name = format!("{step:?}").to_lowercase();
         let time = ui::step(&name, || step.run())?;
-        took.push(format!("  {name:<8}{:>10}", ui::seconds(time)));
+        took.push(format!("  {name:<9}{:>9}", ui::seconds(time)));
     }
     ui::say(format_args!("\nAll passed:\n{}", took.join("\n")));
     Ok(())
@@ -70,6 +72,7 @@ impl Step {
             }
             Self::Nostd => nostd::run(),
             Self::Test => test::all("ci"),
+            Self::Powercut => powercut::run(&powercut::Args::QUICK),
             Self::Count => count::run(),
         }
     }

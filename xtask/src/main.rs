@@ -8,6 +8,7 @@ mod debian;
 mod example;
 mod fuzz;
 mod nostd;
+mod powercut;
 mod python;
 mod shell;
 mod test;
@@ -36,6 +37,8 @@ enum Chore {
     Fuzz(fuzz::Args),
     /// Count the instructions of a check, and hold them to a budget.
     Count,
+    /// Cut the power of simulated devices at every operation of their flash.
+    Powercut(powercut::Args),
     /// Measure the server beside nginx, PHP and `updateserver.py`.
     Bench(bench::Args),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Example => example::run(),
         Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Count => count::run(),
+        Chore::Powercut(args) => powercut::run(&args),
         Chore::Bench(args) => bench::run(&args),
     };
     match done {

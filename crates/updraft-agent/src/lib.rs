@@ -7,4 +7,18 @@
 #[cfg(test)]
 extern crate std;
 
+mod boot;
+mod led;
+mod policy;
 pub mod pull;
+mod running;
+mod updater;
+
+pub use boot::{Boot, BootError, Eboot, OtaBoot, RtcMemory, Trial};
+pub use led::{Led, Level, Polarity, Ticker};
+pub use policy::{Offer, Permission, Policy, Regular, Situation, Use};
+pub use running::Running;
+pub use updater::{
+    BootMode, Cause, Esp32, Esp8266, OtaSlot, Platform, Progress, Request, Rollback, Size, Staged,
+    Trust, Update, UpdateError, Updater,
+};
