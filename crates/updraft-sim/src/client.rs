@@ -2,10 +2,9 @@
 //! boot loader. When it asks is its owner's affair, and so is what is shown.
 
 use std::cell::RefCell;
-use std::time::Instant;
 
 use updraft_agent::pull::{
-    self, Cause, Credentials, Evidence, Incoming, Options, Outcome, Sink, Url,
+    self, Cause, Credentials, Evidence, Incoming, Network as _, Options, Outcome, Sink, Url,
 };
 use updraft_agent::{
     BootError, Install, Led, Level, Platform, Polarity, Progress, Request, Size, Staged, Ticker,
@@ -54,7 +53,9 @@ pub struct Client {
     offered: Option<String>,
     last_error: Option<i32>,
     reset: Reset,
-    started: Instant,
+    network: Tcp,
+    /// When it started, by the network's clock.
+    started: u64,
 }
 
 /// Something that happens on a device.
@@ -126,7 +127,8 @@ impl Client {
             offered: None,
             last_error: None,
             reset: Reset::Power,
-            started: Instant::now(),
+            network: Tcp::new(),
+            started: 0,
         })
     }
 
@@ -182,11 +184,12 @@ impl Client {
             self.version = version_of(self.device.flash(), &self.running)?.or(offered);
         }
         self.reset = Reset::Software;
-        self.started = Instant::now();
+        self.started = self.network.now();
         Ok(self.device.copied())
     }
 
     fn ask(&mut self, tell: &Listener<'_>) -> Result<Asked, SoftwareError> {
+        let uptime = self.network.now().saturating_sub(self.started);
         let question = Question {
             url: &self.identity.url,
             device: described(self.device.model(), &self.running, self.identity.mac),
@@ -195,24 +198,26 @@ impl Client {
             evidence: Evidence {
                 last_error: self.last_error,
                 reset_reason: Some(self.reset.code(self.device.model().family())),
-                uptime_seconds: Some(self.started.elapsed().as_secs()),
+                uptime_seconds: Some(uptime / 1000),
                 ..Evidence::default()
             },
         };
+        let network = &mut self.network;
         let (model, flash, rtc) = self.device.split();
-        let model = model.clone();
-        match &model {
+        match model {
             Model::Esp8266(layout) => {
                 let device = software::esp8266(*layout, &self.running);
                 let mut boot = updraft_agent::Eboot::new(rtc);
                 updraft_agent::Boot::cancel(&mut boot)?;
-                let (asked, staged) = question.ask(flash, device, Polarity::ActiveLow, tell);
+                let (asked, staged) =
+                    question.ask(network, flash, device, Polarity::ActiveLow, tell);
                 activate(boot, staged, &mut self.offered)?;
                 Ok(asked)
             }
             Model::Esp32 { loader, table, .. } => {
                 let device = software::esp32(*loader, table, &self.running);
-                let (asked, staged) = question.ask(flash, device, Polarity::ActiveHigh, tell);
+                let (asked, staged) =
+                    question.ask(network, flash, device, Polarity::ActiveHigh, tell);
                 let boot = updraft_agent::OtaBoot::new(flash, device);
                 activate(boot, staged, &mut self.offered)?;
                 Ok(asked)
@@ -243,6 +248,7 @@ type Installed<N> = (Staged<N>, Option<String>);
 impl Question<'_> {
     fn ask<P: Platform>(
         &self,
+        network: &mut Tcp,
         flash: &mut Flash,
         platform: P,
         polarity: Polarity,
@@ -275,9 +281,7 @@ impl Question<'_> {
         let mut sink = Told { install, version: None, tell };
 
         let (mut buffer, mut block) = ([0; BUFFER], [0; BLOCK]);
-        let mut network = Tcp::new();
-        let outcome =
-            pull::run(&mut network, &request, options, &mut buffer, &mut block, &mut sink);
+        let outcome = pull::run(network, &request, options, &mut buffer, &mut block, &mut sink);
         let Told { install, version, .. } = sink;
         match outcome {
             Outcome::UpToDate | Outcome::Version { .. } => (Asked::Done(Checked::UpToDate), None),
@@ -401,5 +405,5 @@ fn version_of(flash: &Flash, running: &Running) -> Result<Option<String>, FlashE
     let start = u64::from(running.start);
     flash.visit(start..start + u64::from(running.size), |piece| inspector.update(piece))?;
     let facts = inspector.finish();
-    Ok(facts.version().map(|version| version.to_string()))
+    Ok(facts.version().map(str::to_owned))
 }

@@ -1,7 +1,7 @@
 //! A network for the agent: TCP of this computer, without TLS.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use embedded_io::ErrorKind;
@@ -21,6 +21,7 @@ pub(crate) struct Tcp {
 pub(crate) struct Connection(TcpStream);
 
 impl Tcp {
+    #[expect(clippy::disallowed_methods, reason = "the clock of simulated devices")]
     pub(crate) fn new() -> Self {
         Self { start: Instant::now() }
     }
@@ -55,7 +56,7 @@ impl Network for Tcp {
     }
 }
 
-fn connect(address: std::net::SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(TURN))?;
     stream.set_write_timeout(Some(timeout))?;

@@ -61,6 +61,11 @@ impl<'a> Url<'a> {
         Ok(Self { userinfo, ..Self::of(scheme, host, port, target)? })
     }
 
+    /// How the connection is made.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// A place by its parts. The target is sent as it is: `fw/door.bin`, without a slash before it, is
     /// what an AutoConnect sketch with the `uri` `fw` asks for. An empty one is sent as `/`.
     pub fn new(host: &'a str, port: u16, target: &'a str) -> Result<Self, UrlFault> {
