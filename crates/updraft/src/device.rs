@@ -13,12 +13,14 @@ use updraft_agent::pull::{Scheme, Url};
 use updraft_agent::{Permission, Policy as _, Regular, Situation, Use};
 use updraft_core::{Chip, Esp8266Layout, Family, PartitionTable};
 use updraft_pack::{Esp32Image, Esp8266Image};
+use updraft_server::config::Env as _;
 use updraft_sim::boot::eboot::Copied;
 use updraft_sim::client::{Checked, Client, Event, Identity, Light};
 use updraft_sim::{Device, Model};
 
 use crate::failure::Failure;
 use crate::image::{FlashLayout, chip};
+use crate::serve::ProcessEnv;
 
 /// The password of `--user`; not an option, which everybody on the computer could read.
 const PASSWORD: &str = "UPDRAFT_DEVICE_PASSWORD";
@@ -184,7 +186,7 @@ fn identity(args: &DeviceArgs) -> Result<Identity, Failure> {
         Ok(_) => {}
         Err(fault) => return Err(usage(&fault)),
     }
-    let credentials = match (&args.user, password()) {
+    let credentials = match (&args.user, ProcessEnv.var(PASSWORD)) {
         (None, _) => None,
         (Some(user), Some(password)) => Some((user.clone(), password)),
         (Some(_), None) => {
@@ -192,11 +194,6 @@ fn identity(args: &DeviceArgs) -> Result<Identity, Failure> {
         }
     };
     Ok(Identity { url, mac: args.mac, version: args.version.clone(), credentials })
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one secret, which is no option")]
-fn password() -> Option<String> {
-    std::env::var(PASSWORD).ok()
 }
 
 fn model(args: &DeviceArgs) -> Result<Model, Failure> {

@@ -6,6 +6,7 @@ mod docs;
 mod esp32;
 mod esp8266;
 mod flash;
+mod install;
 mod pull;
 mod running;
 mod signed;

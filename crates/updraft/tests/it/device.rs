@@ -126,5 +126,11 @@ fn wrong_usage_says_what_to_do() {
     check_with(&["--server", "there"], "--server http://HOST:PORT");
     check_with(&["--mac", "5C:CF"], "not a MAC address");
     check_with(&["--interval", "10"], "not a time");
+    let setup = setup().file("small.bin", "x");
+    let small = setup.catalog().join("small.bin");
+    check_with(
+        &["--flash-file", small.to_str().unwrap()],
+        "it must be of a device with this --chip and --flash",
+    );
     check_with(&["--user", "me"], "UPDRAFT_DEVICE_PASSWORD");
 }
