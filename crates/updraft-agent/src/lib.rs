@@ -8,12 +8,15 @@
 extern crate std;
 
 mod boot;
+mod install;
 mod led;
 mod policy;
+pub mod pull;
 mod running;
 mod updater;
 
 pub use boot::{Boot, BootError, Eboot, OtaBoot, RtcMemory, Trial};
+pub use install::Install;
 pub use led::{Led, Level, Polarity, Ticker};
 pub use policy::{Offer, Permission, Policy, Regular, Situation, Use};
 pub use running::Running;

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
+pub mod client;
 mod device;
 pub mod flash;
+mod network;
 pub mod powercut;
 pub mod software;
 

@@ -7,7 +7,7 @@ use embedded_io::Read;
 use md5::{Digest as _, Md5};
 use updraft_agent::{
     Boot as _, BootError, BootMode, Eboot, Esp32, Esp8266, OtaBoot, Platform, Request, RtcMemory,
-    Size, Staged, Trust, UpdateError, Updater,
+    Size, Staged, Trial, Trust, UpdateError, Updater,
 };
 use updraft_core::signature::{Hash, KeyError, PublicKey, Scheme};
 use updraft_core::{
@@ -71,8 +71,7 @@ pub fn install(
     let (model, flash, rtc) = device.split();
     match model {
         Model::Esp8266(layout) => {
-            let platform =
-                Esp8266 { layout: *layout, sketch_size: running.size, boot_mode: BootMode::Flash };
+            let platform = esp8266(*layout, running);
             let mut boot = Eboot::new(rtc);
             if delivery.target == OtaTarget::Sketch {
                 boot.cancel()?;
@@ -98,6 +97,18 @@ pub fn confirm(device: &mut Device, running: &Running) -> Result<(), SoftwareErr
         }
     };
     Ok(confirmed?)
+}
+
+/// Whether what runs has still to say that it works.
+pub fn trial(device: &mut Device, running: &Running) -> Result<Trial, SoftwareError> {
+    let (model, flash, rtc) = device.split();
+    let trial = match model {
+        Model::Esp8266(_) => Eboot::new(rtc).trial(),
+        Model::Esp32 { loader, table, .. } => {
+            OtaBoot::new(flash, esp32(*loader, table, running)).trial()
+        }
+    };
+    Ok(trial?)
 }
 
 /// What the software on an ESP8266 knows of it.

@@ -11,6 +11,9 @@ mod output;
 mod sign;
 mod verify;
 
+pub(crate) use self::flash::FlashLayout;
+pub(crate) use self::verify::chip;
+
 /// `updraft image ...`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ImageCommand {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+mod device;
 mod failure;
 mod files;
 mod image;
@@ -25,6 +26,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Serve(serve::ServeArgs),
+    Device(device::DeviceArgs),
     /// Look at firmware files, sign them, make them smaller.
     #[command(subcommand)]
     Image(image::ImageCommand),
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Device(args) => device::run(&args),
         Command::Image(command) => print(|out| image::run(&command, out)),
         Command::Keys(command) => print(|out| keys::run(&command, out)),
     }

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod docs;
 mod esp32;
 mod esp8266;
 mod flash;
+mod install;
+mod pull;
 mod running;
 mod signed;
 

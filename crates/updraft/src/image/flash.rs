@@ -13,7 +13,7 @@ const MAX_TABLE: u64 = 64 << 10;
 
 /// How a flash is divided.
 #[derive(Clone, Debug)]
-pub(super) enum FlashLayout {
+pub(crate) enum FlashLayout {
     /// One of the ESP8266 core's.
     Esp8266(Esp8266Layout),
     /// A partition table: one of Arduino-ESP32's, or that of a file, binary or CSV.
@@ -27,7 +27,7 @@ pub(super) enum FlashLayout {
 
 impl FlashLayout {
     /// Reads the argument; the error is for the person who typed it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some(layout) = Esp8266Layout::named(text) {
             return Ok(Self::Esp8266(layout));
         }
@@ -48,7 +48,7 @@ impl FlashLayout {
     }
 
     /// What it was called by.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Esp8266(layout) => layout.name(),
             Self::Esp32 { name, .. } => name,
@@ -56,7 +56,7 @@ impl FlashLayout {
     }
 
     /// Whose flash is divided so.
-    pub(super) fn family(&self) -> Family {
+    pub(crate) fn family(&self) -> Family {
         match self {
             Self::Esp8266(_) => Family::Esp8266,
             Self::Esp32 { .. } => Family::Esp32,

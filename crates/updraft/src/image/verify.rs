@@ -123,7 +123,8 @@ fn bytes(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "not a number of bytes, as 1044464 is".to_owned())
 }
 
-fn chip(name: &str) -> Result<Chip, String> {
+/// A chip by its name, as people write it.
+pub(crate) fn chip(name: &str) -> Result<Chip, String> {
     let plain = name.to_lowercase().replace('-', "");
     Chip::from_name(&plain).ok_or_else(|| {
         let names: Vec<_> = Chip::all().map(Chip::name).collect();
