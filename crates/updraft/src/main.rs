@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+mod client;
 mod failure;
 mod files;
+mod fleet;
 mod image;
 mod key_file;
 mod keys;
@@ -25,6 +27,8 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Serve(serve::ServeArgs),
+    #[command(flatten)]
+    Fleet(fleet::FleetCommand),
     /// Look at firmware files, sign them, make them smaller.
     #[command(subcommand)]
     Image(image::ImageCommand),
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Fleet(command) => print(|out| Ok(fleet::run(&command, out))),
         Command::Image(command) => print(|out| image::run(&command, out)),
         Command::Keys(command) => print(|out| keys::run(&command, out)),
     }

@@ -77,7 +77,7 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
 }
 
 /// The environment of this process.
-struct ProcessEnv;
+pub(crate) struct ProcessEnv;
 
 impl Env for ProcessEnv {
     #[expect(clippy::disallowed_methods, reason = "the one door to the environment")]
