@@ -114,10 +114,10 @@ struct RuleArgs {
 
 pub(super) fn run(args: &ProductsArgs, screen: &mut Screen<'_>) -> Result<(), Failure> {
     let client = args.api.client()?;
-    let products = Path::of(&["products"]);
+    let all = Path::of(&["products"]);
     match &args.command {
         ProductsCommand::List => {
-            let all: Vec<Product> = client.all(&products)?;
+            let all: Vec<Product> = client.all(&all)?;
             screen.show(&all, |all, screen| {
                 let rows = all.iter().map(|product| {
                     let rules = &product.settings;
@@ -133,7 +133,7 @@ pub(super) fn run(args: &ProductsArgs, screen: &mut Screen<'_>) -> Result<(), Fa
         }
         ProductsCommand::Create { product, rules } => {
             let new = NewProduct { name: product.clone(), settings: rules.patch()? };
-            let product: Product = client.change(Method::POST, &products, &new)?;
+            let product: Product = client.change(Method::POST, &all, &new)?;
             screen.show(&product, say)
         }
         ProductsCommand::Set { product, rules } => {

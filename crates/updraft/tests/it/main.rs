@@ -6,6 +6,7 @@ mod catalog;
 mod docs;
 mod downloads;
 mod faults;
+mod fleet;
 mod harness;
 mod image_contents;
 mod image_flash;
