@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 mod compress;
-mod facts;
+pub(crate) mod facts;
 mod flash;
 mod info;
 mod output;

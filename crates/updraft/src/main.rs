@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+mod client;
 mod device;
 mod failure;
 mod files;
+mod fleet;
 mod image;
 mod key_file;
 mod keys;
@@ -27,6 +29,8 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Device(device::DeviceArgs),
+    #[command(flatten)]
+    Fleet(fleet::FleetCommand),
     /// Look at firmware files, sign them, make them smaller.
     #[command(subcommand)]
     Image(image::ImageCommand),
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Device(args) => device::run(&args),
+        Command::Fleet(command) => print(|out| Ok(fleet::run(&command, out))),
         Command::Image(command) => print(|out| image::run(&command, out)),
         Command::Keys(command) => print(|out| keys::run(&command, out)),
     }

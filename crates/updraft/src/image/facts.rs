@@ -13,7 +13,7 @@ use crate::files;
 pub(super) const BLOCK: usize = 64 << 10;
 
 /// The facts of the file at `path`.
-pub(super) fn facts(path: &Path, inflater: &mut Inflater) -> io::Result<Facts> {
+pub(crate) fn facts(path: &Path, inflater: &mut Inflater) -> io::Result<Facts> {
     let about = fs::metadata(path)?;
     // How long a pipe is nobody knows before its end, and no pipe is read twice.
     if !about.is_file() && !about.is_dir() {

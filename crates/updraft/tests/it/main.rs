@@ -8,6 +8,7 @@ mod device;
 mod docs;
 mod downloads;
 mod faults;
+mod fleet;
 mod harness;
 mod image_contents;
 mod image_flash;
