@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server, setup};
+use crate::images;
 
 /// A token with these scopes, made beside the running server.
 fn token(data: &Path, name: &str, scope: &str) -> String {
@@ -79,4 +80,51 @@ fn devices_are_brought_in_changed_and_explained() {
     assert_eq!((&why["decision"], &why["reason"]), (&json!("hold"), &json!("blocked")), "{why}");
     assert_eq!(call("DELETE /api/v1/devices/hall", Value::Null).0, 204);
     assert_eq!(call("GET /api/v1/devices/hall", Value::Null).0, 404);
+}
+
+#[test]
+fn a_file_becomes_a_release_on_a_channel_and_is_taken_back() {
+    let server = setup().start();
+    let data = server.catalog().parent().unwrap().join("data");
+    let token = token(&data, "ci", "publish");
+    let call = |line: &str, body: Value| call(&server, &token, line, &body);
+    let upload = |name: &str, file: &[u8]| {
+        let answer = ask(&server, &token, &format!("POST /api/v1/images?name={name}"), file);
+        (answer.status, serde_json::from_slice::<Value>(&answer.body).unwrap())
+    };
+    let (status, image) = upload("door.bin", &images::sketch(1));
+    assert_eq!(
+        (status, &image["place"], &image["chip"]),
+        (201, &json!("store"), &json!("esp8266"))
+    );
+    assert_eq!(upload("again.bin", &images::sketch(1)).1["sha256"], image["sha256"]);
+    let files = std::fs::read_dir(data.join("images"))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file());
+    assert_eq!(files.count(), 1, "the same image has one file");
+
+    let images = json!([image["sha256"]]);
+    let nameless = json!({ "product": "door", "images": images });
+    let (status, problem) = call("POST /api/v1/releases", nameless);
+    assert_eq!(status, 422);
+    assert!(problem["detail"].as_str().unwrap().contains("version"), "{problem}");
+    let new = json!({ "product": "door", "version": "1.4.2", "images": images });
+    let (status, release) = call("POST /api/v1/releases", new.clone());
+    assert_eq!((status, &release["version"]), (201, &json!("1.4.2")), "{release}");
+    assert_eq!(call("POST /api/v1/releases", new).0, 409, "a release never changes");
+    let channel = "/api/v1/products/door/channels/stable";
+    let reach = call(&format!("GET {channel}/reach"), Value::Null);
+    assert_eq!(reach, (200, json!({ "devices": 0 })));
+    let to = json!({ "version": "1.4.2" });
+    let (status, moved) = call(&format!("PUT {channel}"), to.clone());
+    assert_eq!((status, &moved["channel"]["release"]), (200, &release["id"]));
+    let yank = format!("POST /api/v1/releases/{}/yank", release["id"]);
+    let (_, yanked) = call(&yank, json!({ "reason": "it burns" }));
+    assert_eq!(
+        (&yanked["yanked"]["reason"], &yanked["yanked"]["by"]),
+        (&json!("it burns"), &json!("ci"))
+    );
+    assert_eq!(call(&format!("PUT {channel}"), to).0, 409, "nothing may point to it");
+    let (_, events) = call("GET /api/v1/events?product=door", Value::Null);
+    assert_eq!(events["items"][0]["actor_name"], "ci");
 }
