@@ -28,7 +28,7 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     #[command(flatten)]
-    Fleet(fleet::FleetCommand),
+    Fleet(Box<fleet::FleetCommand>),
     /// Look at firmware files, sign them, make them smaller.
     #[command(subcommand)]
     Image(image::ImageCommand),
