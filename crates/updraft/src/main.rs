@@ -30,7 +30,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Device(device::DeviceArgs),
     #[command(flatten)]
-    Fleet(fleet::FleetCommand),
+    Fleet(Box<fleet::FleetCommand>),
     /// Look at firmware files, sign them, make them smaller.
     #[command(subcommand)]
     Image(image::ImageCommand),

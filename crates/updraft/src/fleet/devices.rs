@@ -149,7 +149,7 @@ pub(super) fn run(args: &DevicesArgs, screen: &mut Screen<'_>) -> Result<(), Fai
                 path = value.iter().fold(path, |path, value| path.query(name, value));
             }
             let all: Vec<Device> = client.all(&path)?;
-            return screen.show(&all, list);
+            return screen.show(&all, |all, screen| list(all, screen));
         }
         Cmd::Show { device } => {
             let detail: DeviceDetail = client.get(&Path::of(&["devices", device]))?;
@@ -216,7 +216,7 @@ impl ValueArgs {
     }
 }
 
-fn list(all: &Vec<Device>, screen: &mut Screen<'_>) -> Result<(), Failure> {
+fn list(all: &[Device], screen: &mut Screen<'_>) -> Result<(), Failure> {
     let rows = all.iter().map(|device| {
         [
             device.id.to_string(),

@@ -141,8 +141,8 @@ pub(super) fn run(args: &ProductsArgs, screen: &mut Screen<'_>) -> Result<(), Fa
             if patch == PatchSettings::default() {
                 return Err(Failure::usage("nothing to set; --help lists the rules"));
             }
-            let path = Path::of(&["products", product]);
-            let product: Product = client.change(Method::PATCH, &path, &patch)?;
+            let one = Path::of(&["products", product]);
+            let product: Product = client.change(Method::PATCH, &one, &patch)?;
             screen.show(&product, say)
         }
         ProductsCommand::Remove { product, yes } => {
