@@ -11,7 +11,6 @@ use updraft_core::{OtaTarget, gates};
 use crate::catalog::image::{Image, Target};
 use crate::check_in::{CheckIn, Mode};
 
-#[expect(dead_code, reason = "the device plane comes to use it")]
 pub(crate) mod managed;
 
 /// The answer to a check-in, with its reason.

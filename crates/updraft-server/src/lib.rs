@@ -11,7 +11,7 @@ mod deliver;
 mod device;
 mod dialect;
 mod digest;
-#[expect(dead_code, unused_imports, reason = "the store and the device plane come to use it")]
+#[expect(dead_code, reason = "the rest of the fleet comes to use it")]
 mod fleet;
 mod http;
 #[cfg_attr(not(test), expect(dead_code, reason = "the server does not publish yet"))]
