@@ -43,19 +43,11 @@ pub enum CreateTokenError {
 /// once. Gives the token, which nobody can look up later.
 ///
 /// Scopes: `read`, `devices`, `publish`, `rollout`, `admin`.
-pub fn create_token(
+pub async fn create_token(
     data: &Path,
     name: &str,
     scopes: &[String],
 ) -> Result<String, CreateTokenError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CreateTokenError::Store(error.to_string()))?
-        .block_on(make(data, name, scopes))
-}
-
-async fn make(data: &Path, name: &str, scopes: &[String]) -> Result<String, CreateTokenError> {
     let scopes = self::scopes(name, scopes).map_err(CreateTokenError::Asked)?;
     let secret = Secret::random().map_err(|error| CreateTokenError::Random(error.to_string()))?;
     server::own_data(data).map_err(CreateTokenError::Folder)?;
@@ -130,12 +122,12 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("data");
         let scopes = ["admin".to_owned()];
-        let token = make(&folder, "first", &scopes).await.unwrap();
+        let token = create_token(&folder, "first", &scopes).await.unwrap();
         let store = Store::open_in(&folder).await.unwrap();
         let found = store.token(Secret::hash(&token), Timestamp::now()).await.unwrap().unwrap();
         assert_eq!((found.name.as_str(), found.scopes), ("first", BTreeSet::from([Scope::Admin])));
-        assert!(make(&folder, "first", &scopes).await.is_err(), "its name is taken");
-        assert!(make(&folder, "other", &["all".to_owned()]).await.is_err());
-        assert!(make(&folder, "other", &[]).await.is_err());
+        assert!(create_token(&folder, "first", &scopes).await.is_err(), "its name is taken");
+        assert!(create_token(&folder, "other", &["all".to_owned()]).await.is_err());
+        assert!(create_token(&folder, "other", &[]).await.is_err());
     }
 }

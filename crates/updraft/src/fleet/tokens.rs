@@ -1,17 +1,12 @@
 //! `updraft tokens`: what programs show to use the API.
 
-use std::path::{Path as FilePath, PathBuf};
-
 use serde_json::json;
-use updraft_server::api::create_token;
 use updraft_server::api::wire::{CreatedToken, NewToken, Tokens};
-use updraft_server::config::{Config, Overrides};
 use ureq::http::Method;
 
 use super::screen::{Screen, or_dash};
 use crate::client::{ApiArgs, Path};
 use crate::failure::Failure;
-use crate::serve::ProcessEnv;
 
 /// Make, list and withdraw the tokens that programs use the API with.
 #[derive(Debug, clap::Args)]
@@ -25,9 +20,7 @@ pub(crate) struct TokensArgs {
 #[derive(Debug, clap::Subcommand)]
 enum TokensCommand {
     /// Make a token; the last line is the token itself, which is shown this once.
-    #[command(
-        after_help = "Example:\n  updraft tokens create --name me --scope admin --data ./updraft-data\n  updraft tokens create --name ci --scope publish"
-    )]
+    #[command(after_help = "Example:\n  updraft tokens create --name ci --scope publish")]
     Create {
         /// What to call it.
         #[arg(long)]
@@ -36,12 +29,6 @@ enum TokensCommand {
         #[arg(long = "scope", required = true, value_name = "SCOPE",
             value_parser = ["read", "devices", "publish", "rollout", "admin"])]
         scopes: Vec<String>,
-        /// The server's own folder: makes the token there, without a token, server running or not.
-        #[arg(long, value_name = "DIR")]
-        data: Option<PathBuf>,
-        /// The same by the configuration that names the folder.
-        #[arg(long, value_name = "FILE", conflicts_with = "data")]
-        config: Option<PathBuf>,
     },
     /// List all tokens.
     #[command(after_help = "Example:\n  updraft tokens list")]
@@ -55,19 +42,10 @@ enum TokensCommand {
 }
 
 pub(super) fn run(args: &TokensArgs, screen: &mut Screen<'_>) -> Result<(), Failure> {
-    if let TokensCommand::Create { name, scopes, data, config } = &args.command
-        && let Some(data) = folder(data.as_deref(), config.as_deref())?
-    {
-        let secret = create_token(&data, name, scopes).map_err(|error| Failure::no(error))?;
-        return screen.show(&json!({ "name": name, "secret": secret }), |_, screen| {
-            screen.line(format_args!("token {name}"))?;
-            screen.line(&secret)
-        });
-    }
     let client = args.api.client()?;
     let tokens = Path::of(&["tokens"]);
     match &args.command {
-        TokensCommand::Create { name, scopes, .. } => {
+        TokensCommand::Create { name, scopes } => {
             let new = NewToken { name: name.clone(), scopes: scopes.clone() };
             let created: CreatedToken = client.change(Method::POST, &tokens, &new)?;
             screen.show(&created, |created, screen| {
@@ -97,12 +75,4 @@ pub(super) fn run(args: &TokensArgs, screen: &mut Screen<'_>) -> Result<(), Fail
             })
         }
     }
-}
-
-/// The data folder that is meant, if one is named.
-fn folder(data: Option<&FilePath>, config: Option<&FilePath>) -> Result<Option<PathBuf>, Failure> {
-    let Some(config) = config else { return Ok(data.map(FilePath::to_owned)) };
-    let overrides = Overrides { config: Some(config.to_owned()), ..Overrides::default() };
-    let config = Config::load(overrides, &ProcessEnv);
-    config.map(|config| Some(config.data)).map_err(|error| Failure::usage(error))
 }
