@@ -8,13 +8,13 @@ use crate::harness::{Answer, Server, setup};
 use crate::images;
 
 /// A token with these scopes, made beside the running server.
-fn token(data: &Path, name: &str, scope: &str) -> String {
+pub(crate) fn token(data: &Path, name: &str, scope: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let scopes = [scope.to_owned()];
     runtime.block_on(updraft_server::api::create_token(data, name, &scopes)).unwrap()
 }
 
-fn ask(server: &Server, token: &str, line: &str, body: &[u8]) -> Answer {
+pub(crate) fn ask(server: &Server, token: &str, line: &str, body: &[u8]) -> Answer {
     let length = body.len();
     let mut request = format!(
         "{line} HTTP/1.1\r\nHost: updates\r\nConnection: close\r\n\
@@ -25,7 +25,7 @@ fn ask(server: &Server, token: &str, line: &str, body: &[u8]) -> Answer {
     server.send(request)
 }
 
-fn call(server: &Server, token: &str, line: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn call(server: &Server, token: &str, line: &str, body: &Value) -> (u16, Value) {
     let answer = ask(server, token, line, body.to_string().as_bytes());
     (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
 }

@@ -16,4 +16,5 @@ mod image_info;
 mod image_sign;
 mod image_verify;
 mod images;
+mod managed;
 mod start;
