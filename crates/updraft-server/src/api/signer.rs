@@ -32,7 +32,7 @@ pub(super) async fn find(
                 Signature::SecureBootV2 { .. } => secure_boot(&file, chip, &key),
                 Signature::ArduinoEsp32 => arduino_esp32(&file, &key),
                 Signature::SecureBootV1 => false,
-                _ => esp8266(&file, &key),
+                Signature::Esp8266 { .. } => esp8266(&file, &key),
             }
         };
         Ok::<_, std::io::Error>(keys.iter().find(holds).map(|key| key.id))
@@ -69,4 +69,37 @@ fn esp8266(file: &[u8], key: &PublicKey<'_>) -> bool {
     let Ok(payload) = esp8266_payload(file.len() as u64, word, key) else { return false };
     let split = usize::try_from(payload).ok().and_then(|end| body.split_at_checked(end));
     split.is_some_and(|(payload, signature)| verifies(Scheme::Esp8266, payload, key, signature))
+}
+
+#[cfg(test)]
+mod tests {
+    use getrandom::SysRng;
+    use updraft_core::signature::KeyKind;
+    use updraft_core::{Chip, Inspector};
+    use updraft_pack::{Esp32Image, Esp8266Image, Format, SigningKey, sign};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_image_is_signed_by_the_key_that_signed_it() {
+        let new = || SigningKey::generate(KeyKind::P256, &mut SysRng).unwrap();
+        let known = |key: &SigningKey| key::read(&key.public().unwrap().to_pem().unwrap()).unwrap();
+        let (ours, other) = (new(), new());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        for (plain, format) in [
+            (Esp8266Image::new().build().unwrap(), Format::Esp8266),
+            (Esp32Image::new(Chip::Esp32).build().unwrap(), Format::ArduinoEsp32),
+        ] {
+            let signed = sign(&plain, &ours, format, &mut SysRng).unwrap().bytes;
+            std::fs::write(&path, &signed).unwrap();
+            let mut inspector = Inspector::new(signed.len() as u64);
+            inspector.update(&signed);
+            let facts = inspector.finish();
+            let find = async |keys| find(path.clone(), &facts, keys).await.unwrap();
+            let id = known(&ours).id;
+            assert_eq!(find(vec![known(&other), known(&ours)]).await, Some(id), "{format}");
+            assert_eq!(find(vec![known(&other)]).await, None, "{format}");
+        }
+    }
 }

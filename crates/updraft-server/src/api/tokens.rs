@@ -5,12 +5,12 @@ use std::path::Path;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use jiff::Timestamp;
 
 use super::caller::{Admin, Caller};
 use super::problem::{Answer, Problem};
 use super::request::{Json, Names, read};
 use super::{show, wire};
+use crate::clock::{Clock as _, SystemClock};
 use crate::fleet::{Actor, Scope};
 use crate::people::PeopleState;
 use crate::secret::Secret;
@@ -53,7 +53,7 @@ pub async fn create_token(
     server::own_data(data).map_err(CreateTokenError::Folder)?;
     let told = |error: StoreError| CreateTokenError::Store(error.to_string());
     let store = Store::open_in(data).await.map_err(told)?;
-    let by = By { actor: Actor::Person("command line".to_owned()), at: Timestamp::now() };
+    let by = By { actor: Actor::Person("command line".to_owned()), at: SystemClock.now() };
     let hash = Secret::hash(secret.reveal());
     let made = store.create_token(NewToken { name: name.to_owned(), scopes, hash }, &by).await;
     store.close().await;
@@ -124,7 +124,7 @@ mod tests {
         let scopes = ["admin".to_owned()];
         let token = create_token(&folder, "first", &scopes).await.unwrap();
         let store = Store::open_in(&folder).await.unwrap();
-        let found = store.token(Secret::hash(&token), Timestamp::now()).await.unwrap().unwrap();
+        let found = store.token(Secret::hash(&token), SystemClock.now()).await.unwrap().unwrap();
         assert_eq!((found.name.as_str(), found.scopes), ("first", BTreeSet::from([Scope::Admin])));
         assert!(create_token(&folder, "first", &scopes).await.is_err(), "its name is taken");
         assert!(create_token(&folder, "other", &["all".to_owned()]).await.is_err());

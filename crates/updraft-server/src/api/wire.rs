@@ -744,6 +744,7 @@ pub struct Health {
 }
 
 /// Reads a field that is there: `null` is a value, too.
+#[expect(clippy::option_option, reason = "left out, null and a value are three things")]
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
 ) -> Result<Option<Option<T>>, D::Error> {

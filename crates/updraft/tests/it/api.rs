@@ -39,7 +39,8 @@ fn a_token_may_what_its_scopes_say_and_nobody_else_may_anything() {
         assert_eq!(call(&server, shown, "GET /api/v1/health", &Value::Null).0, status);
     }
     let none = server.get("/api/v1/health", "");
-    none.check_head(401, &[("content-type", "application/problem+json")]);
+    assert_eq!((none.status, none.field("content-type")), (401, "application/problem+json"));
+    assert_eq!(none.field("www-authenticate"), "Bearer");
     let product = json!({ "name": "door" });
     let (status, problem) = call(&server, &reader, "POST /api/v1/products", &product);
     assert_eq!(status, 403);
