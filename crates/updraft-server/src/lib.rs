@@ -21,7 +21,6 @@ pub mod log;
 mod people;
 mod registry;
 mod router;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server gives no tokens yet"))]
 mod secret;
 mod server;
 mod stop;

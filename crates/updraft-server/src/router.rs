@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::routing::get;
 
+use crate::api;
 use crate::dialect::arduino::Client;
 use crate::http::{Method, Target};
 use crate::people::{PeopleState, pages};
@@ -39,7 +40,8 @@ const HEALTH: &str = "/healthz";
 
 /// Devices: AutoConnect's list, and everything that is nobody else's, for a file may have any name.
 pub(crate) fn plane(method: Method, target: Target<'_>, client: &Client) -> Plane {
-    if !client.is_updater() && [INDEX, STYLE, HEALTH].iter().any(|url| target.is(url)) {
+    let is_page = || [INDEX, STYLE, HEALTH].iter().any(|url| target.is(url));
+    if !client.is_updater() && (is_page() || target.path().starts_with(api::ROOT)) {
         return Plane::People;
     }
     Plane::Device(if method == Method::Other {
@@ -58,6 +60,8 @@ pub(crate) fn people(state: PeopleState) -> Router {
         // People.
         .route(INDEX, get(pages::catalog))
         .route(STYLE, get(pages::style))
+        // Programs.
+        .nest(api::ROOT.trim_end_matches('/'), api::routes())
         // Operators.
         .route(HEALTH, get(pages::health))
         .with_state(state)

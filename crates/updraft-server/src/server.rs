@@ -223,8 +223,18 @@ fn is_inside(inner: &Path, outer: &Path) -> bool {
 /// Name of the file in the data folder that is locked while a server runs.
 const LOCK: &str = "lock";
 
-/// Makes the data folder, for this user alone, and locks it to this process.
+/// Makes the data folder its own, and locks it to this process.
 fn lock_data(path: &Path) -> Result<File, StartError> {
+    let lock = own_data(path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(StartError::Data { path: path.to_owned(), source }),
+    }
+}
+
+/// Makes the data folder, for this user alone; the file in it that a running server locks.
+pub(crate) fn own_data(path: &Path) -> Result<File, StartError> {
     let problem = |source| StartError::Data { path: path.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(problem)?;
     let lock = path.join(LOCK);
@@ -236,12 +246,7 @@ fn lock_data(path: &Path) -> Result<File, StartError> {
     if permissions.mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(problem)?;
     }
-    let lock = File::create(lock).map_err(problem)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(problem(source)),
-    }
+    File::create(lock).map_err(problem)
 }
 
 /// Listens on an address, once for each thread; the kernel shares connections out among them.

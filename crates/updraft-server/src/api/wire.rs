@@ -446,7 +446,7 @@ pub struct MovedChannel {
 pub struct Device {
     /// Its number.
     pub id: i64,
-    /// Its MAC, or `chip-` and its chip id.
+    /// Its MAC, or `chip` and its chip id.
     pub identity: String,
     /// `esp8266` or `esp32`: which client speaks for it.
     pub family: String,

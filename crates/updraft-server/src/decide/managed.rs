@@ -33,7 +33,7 @@ pub(crate) use attempts::settle_all;
 pub(crate) use offer::{Decision, Form, Note, Offer};
 pub(crate) use reason::{Hold, Refusal};
 pub(crate) use runs::Runs;
-pub(crate) use step::{ProductBy, Said, Step};
+pub(crate) use step::{Mark, ProductBy, Said, Step};
 
 use attempts::Attempts;
 use step::{Standing, Trace};

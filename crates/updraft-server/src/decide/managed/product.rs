@@ -6,7 +6,7 @@ use crate::fleet::{
 
 use super::reason::{Hold, Refusal};
 use super::step::ProductBy;
-use super::{Call, Halt, Registration, Room, Rows};
+use super::{Call, Halt, Occasion, Registration, Room, Rows};
 
 /// The product that answers, and how it was found.
 pub(super) fn find<'a>(call: &Call<'a>, rows: &Rows<'a>) -> Result<(&'a Line, ProductBy), Halt> {
@@ -71,7 +71,8 @@ fn suggest(call: &Call<'_>, published: &Published) -> Option<ProductName> {
 /// Whether it may ask this product at all.
 pub(super) fn admit(call: &Call<'_>, line: &Line) -> Result<(), Refusal> {
     let settings = &line.product.settings;
-    if !settings.auth.admits(&call.shown) {
+    // A question by a person is about a device that showed what it has to.
+    if call.occasion == Occasion::CheckIn && !settings.auth.admits(&call.shown) {
         return Err(Refusal::Credentials);
     }
     // A secret of the product stands for its privacy: who has it is entitled, whatever its name.
