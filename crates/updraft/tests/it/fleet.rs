@@ -154,5 +154,13 @@ fn a_token_publishes_moves_and_imports() {
     check(&["devices", "pin", "front door", "1.2.0"], "pinned");
     check(&["products", "set", "door", "--floor", "1.0.0"], "1.0.0");
     check(&["releases", "yank", "door", "1.2.0", "--reason", "loses wifi"], "loses wifi");
+    check(&["devices", "explain", "front door"], "does not say what it runs");
     check(&["tokens", "list"], "admin");
+    let script = csv.with_file_name("script.php");
+    std::fs::write(&script, "$db = array('AA:BB:CC:DD:EE:02' => 'gate-2.0.1');").unwrap();
+    let firmware = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/firmware");
+    let php = say(&["import", "php", script.to_str().unwrap(), "--bin", firmware]);
+    assert_eq!(php, "published gate 2.0.1\n1 devices are new, 0 were known\n");
+    check(&["devices", "show", "AA:BB:CC:DD:EE:02"], "pinned to     2.0.1");
+    check(&["import", "folder", firmware], "published lamp 0.9.3");
 }
