@@ -1,15 +1,17 @@
-//! `updraft import`: devices that another system knew.
+//! `updraft import`: devices and firmware that another system knew.
 
 mod csv;
+mod firmware;
+mod php;
 
 use std::fs;
 use std::path::PathBuf;
 
-use updraft_server::api::wire::{Import, Imported};
+use updraft_server::api::wire::{Import, ImportRow, Imported};
 use ureq::http::Method;
 
 use super::screen::Screen;
-use crate::client::{ApiArgs, Path};
+use crate::client::{ApiArgs, Client, Path};
 use crate::failure::Failure;
 use crate::files;
 
@@ -27,6 +29,26 @@ pub(crate) struct ImportArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ImportCommand {
+    /// Bring in the table of the PHP script that the ESP8266 core documents, with its firmware.
+    ///
+    /// Each device is tied to the version that the script names for it: `devices pin NAME` without a version
+    /// frees it. Files are `<name>.bin` in the folder `bin` beside the script.
+    #[command(after_help = "Example:\n  updraft import php /var/www/arduino.php")]
+    Php {
+        /// The script.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The folder of firmware [default: `bin` beside the script].
+        #[arg(long, value_name = "DIR")]
+        bin: Option<PathBuf>,
+    },
+    /// Publish the files of a folder that are called `<product>-<version>.bin`. No device is moved.
+    #[command(after_help = "Example:\n  updraft import folder firmware")]
+    Folder {
+        /// The folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Bring devices in from a table.
     ///
     /// Its first line names the columns: mac, and any of family, chip, name, notes, product, channel, tags
@@ -41,10 +63,29 @@ enum ImportCommand {
 }
 
 pub(super) fn run(args: &ImportArgs, screen: &mut Screen<'_>) -> Result<(), Failure> {
-    let ImportCommand::Devices { file } = &args.command;
-    let text = fs::read_to_string(file).map_err(|error| files::unreadable(file, &error))?;
-    let rows = csv::devices(&text).map_err(|problem| Failure::of_file(file, problem))?;
-    let client = args.api.client()?;
+    let client = args.api.client();
+    match &args.command {
+        ImportCommand::Php { file, bin } => {
+            let text = fs::read_to_string(file).map_err(|error| files::unreadable(file, &error))?;
+            let table = php::table(&text).map_err(|problem| Failure::of_file(file, problem))?;
+            let bin = bin.clone().unwrap_or_else(|| file.with_file_name("bin"));
+            firmware::php(&client?, &table, &bin, screen)
+        }
+        ImportCommand::Folder { folder } => firmware::folder(&client?, folder, screen),
+        ImportCommand::Devices { file } => {
+            let text = fs::read_to_string(file).map_err(|error| files::unreadable(file, &error))?;
+            let rows = csv::devices(&text).map_err(|problem| Failure::of_file(file, problem))?;
+            let total = devices(&client?, &rows)?;
+            screen.show(&total, |total, screen| {
+                let Imported { new, known } = total;
+                screen.line(format_args!("{new} devices are new, {known} were known"))
+            })
+        }
+    }
+}
+
+/// Brings devices in.
+fn devices(client: &Client, rows: &[ImportRow]) -> Result<Imported, Failure> {
     let path = Path::of(&["devices", "import"]);
     let mut total = Imported { new: 0, known: 0 };
     for rows in rows.chunks(BATCH) {
@@ -53,7 +94,5 @@ pub(super) fn run(args: &ImportArgs, screen: &mut Screen<'_>) -> Result<(), Fail
         total.new += imported.new;
         total.known += imported.known;
     }
-    screen.show(&total, |total, screen| {
-        screen.line(format_args!("{} devices are new, {} were known", total.new, total.known))
-    })
+    Ok(total)
 }

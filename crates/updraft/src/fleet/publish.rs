@@ -61,14 +61,7 @@ pub(super) fn run(args: &PublishArgs, screen: &mut Screen<'_>) -> Result<(), Fai
     if let Some(channel) = args.channel.as_ref().filter(|_| !args.yes) {
         channels::ask(&client, &product, channel, &version)?;
     }
-    let images = args.files.iter().map(|path| Ok(upload(&client, path)?.image.sha256));
-    let new = NewRelease {
-        product: product.clone(),
-        version: Some(version.clone()),
-        notes: args.notes.clone(),
-        images: images.collect::<Result<_, Failure>>()?,
-    };
-    let release: Release = client.change(Method::POST, &Path::of(&["releases"]), &new)?;
+    let release = release(&client, &product, &version, &args.notes, &args.files)?;
     let moved = match &args.channel {
         Some(channel) => Some(channels::set(&client, &product, channel, &version)?),
         None => None,
@@ -79,9 +72,27 @@ pub(super) fn run(args: &PublishArgs, screen: &mut Screen<'_>) -> Result<(), Fai
     })
 }
 
+/// Uploads files and publishes them as one release.
+pub(super) fn release(
+    client: &Client,
+    product: &str,
+    version: &str,
+    notes: &str,
+    paths: &[PathBuf],
+) -> Result<Release, Failure> {
+    let images = paths.iter().map(|path| Ok(upload(client, path)?.image.sha256));
+    let new = NewRelease {
+        product: product.to_owned(),
+        version: Some(version.to_owned()),
+        notes: notes.to_owned(),
+        images: images.collect::<Result<_, Failure>>()?,
+    };
+    client.change(Method::POST, &Path::of(&["releases"]), &new)
+}
+
 /// The facts of a file, unless no device could ever install it. What is not recognised is for the
 /// server to judge.
-fn judged(path: &FilePath, inflater: &mut Inflater) -> Result<Facts, Failure> {
+pub(super) fn judged(path: &FilePath, inflater: &mut Inflater) -> Result<Facts, Failure> {
     let facts = facts::facts(path, inflater).map_err(|error| files::unreadable(path, &error))?;
     match facts.ota() {
         Ok(_) | Err(NotOta::Unknown) => Ok(facts),

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 
-use crate::harness::updraft;
+use crate::harness::{setup, updraft};
 
 /// Takes one request and gives this answer; what was asked is the thread's result.
 fn answering(status: &str, body: &str) -> (String, JoinHandle<String>) {
@@ -120,4 +120,47 @@ fn a_server_that_is_not_there_is_named() {
     let (code, words) = refused(&run(&["tokens", "list"], Some("http://127.0.0.1:9")));
     assert_eq!(code, Some(2));
     assert!(words.starts_with("updraft: cannot reach http://127.0.0.1:9: "), "{words}");
+}
+
+#[test]
+fn a_token_publishes_moves_and_imports() {
+    let setup = setup();
+    let data = setup.beside().join("data");
+    let csv = setup.beside().join("devices.csv");
+    std::fs::write(&csv, "mac,name,product\nAA:BB:CC:DD:EE:01,front door,door\n").unwrap();
+    let server = setup.start();
+    let url = format!("http://{}", server.address());
+    let data = data.to_str().unwrap();
+    let scope = ["--name", "ci", "--scope", "admin", "--data", data];
+    let made = run(&[&["tokens", "create"], &scope[..]].concat(), None);
+    let made = String::from_utf8(made.stdout).unwrap();
+    let token = made.lines().last().unwrap();
+    let say = |args: &[&str]| {
+        let mut command = updraft();
+        command.args(args).args(["--server", &url]).env("UPDRAFT_TOKEN", token);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let check = |args: &[&str], words: &str| {
+        let said = say(args);
+        assert!(said.contains(words), "{args:?}: {said}");
+    };
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/firmware/door-1.2.0.bin");
+    let named = ["--product", "door", "--version", "1.2.0", "--channel", "stable"];
+    check(&[&["publish", file], &named[..]].concat(), "stable points to 1.2.0");
+    check(&["import", "devices", csv.to_str().unwrap()], "1 devices are new, 0 were known");
+    check(&["devices", "list"], "front door");
+    check(&["devices", "pin", "front door", "1.2.0"], "pinned");
+    check(&["products", "set", "door", "--floor", "1.0.0"], "1.0.0");
+    check(&["releases", "yank", "door", "1.2.0", "--reason", "loses wifi"], "loses wifi");
+    check(&["devices", "explain", "front door"], "does not say what it runs");
+    check(&["tokens", "list"], "admin");
+    let script = csv.with_file_name("script.php");
+    std::fs::write(&script, "$db = array('AA:BB:CC:DD:EE:02' => 'gate-2.0.1');").unwrap();
+    let firmware = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/firmware");
+    let php = say(&["import", "php", script.to_str().unwrap(), "--bin", firmware]);
+    assert_eq!(php, "published gate 2.0.1\n1 devices are new, 0 were known\n");
+    check(&["devices", "show", "AA:BB:CC:DD:EE:02"], "pinned to     2.0.1");
+    check(&["import", "folder", firmware], "published lamp 0.9.3");
 }
