@@ -1,9 +1,11 @@
 //! Every URL, grouped by who calls it. Nothing is routed anywhere else.
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{delete, get, post, put};
 
-use crate::api;
+use crate::api::{
+    self, channels, devices, events, explain, images, import, problem, products, releases, tokens,
+};
 use crate::dialect::arduino::Client;
 use crate::fleet::Evidence;
 use crate::http::{Method, Target, percent_decode};
@@ -103,10 +105,43 @@ pub(crate) fn people(state: PeopleState) -> Router {
         .route(INDEX, get(pages::catalog))
         .route(STYLE, get(pages::style))
         // Programs.
-        .nest(api::ROOT.trim_end_matches('/'), api::routes())
+        .nest(api::ROOT.trim_end_matches('/'), api())
         // Operators.
         .route(HEALTH, get(pages::health))
         .with_state(state)
+}
+
+/// The API below [`api::ROOT`]; [`api::wire`] tells what each URL takes and gives.
+fn api() -> Router<PeopleState> {
+    Router::new()
+        .route("/health", get(events::health))
+        .route("/events", get(events::list))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}", delete(tokens::revoke))
+        .route("/products", get(products::list).post(products::create))
+        .route(
+            "/products/{product}",
+            get(products::show).patch(products::change).delete(products::remove),
+        )
+        .route("/products/{product}/releases", get(releases::list))
+        .route("/products/{product}/channels", get(channels::list))
+        .route("/products/{product}/channels/{channel}", put(channels::set))
+        .route("/products/{product}/channels/{channel}/reach", get(channels::reach))
+        .route("/images", get(images::list).post(images::upload))
+        .route("/images/{sha256}", get(images::show))
+        .route("/releases", post(releases::publish))
+        .route("/releases/{id}", get(releases::show))
+        .route("/releases/{id}/yank", post(releases::yank))
+        .route("/devices", get(devices::list))
+        .route("/devices/import", post(import::import))
+        .route(
+            "/devices/{device}",
+            get(devices::show).patch(devices::change).delete(devices::remove),
+        )
+        .route("/devices/{device}/retry", post(devices::retry))
+        .route("/devices/{device}/explain", get(explain::explain))
+        .fallback(problem::no_such_url)
+        .method_not_allowed_fallback(problem::no_such_method)
 }
 
 #[cfg(test)]

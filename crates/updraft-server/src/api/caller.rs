@@ -14,21 +14,21 @@ use crate::secret::Secret;
 use crate::store::events::By;
 
 /// A caller who may do what `S` stands for.
-pub(super) struct Caller<S> {
+pub(crate) struct Caller<S> {
     /// Under which name, and when.
-    pub(super) by: By,
+    pub(crate) by: By,
     scope: PhantomData<S>,
 }
 
 /// A scope as a type.
-pub(super) trait Needs {
+pub(crate) trait Needs {
     const SCOPE: Scope;
 }
 
 macro_rules! needs {
     ($($type:ident),+) => {
         $(
-            pub(super) struct $type;
+            pub(crate) struct $type;
             impl Needs for $type {
                 const SCOPE: Scope = Scope::$type;
             }

@@ -13,7 +13,7 @@ use crate::people::PeopleState;
 use crate::store::channels::{Move, Was};
 use crate::store::{self, Store, StoreError, What};
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Names(product): Names<String>,
@@ -29,7 +29,7 @@ pub(super) async fn list(
     Ok(Json(state.app.registry.store.call(work).await?))
 }
 
-pub(super) async fn reach(
+pub(crate) async fn reach(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Names((product, channel)): Names<(String, String)>,
@@ -40,7 +40,7 @@ pub(super) async fn reach(
     Ok(Json(wire::Reach { devices }))
 }
 
-pub(super) async fn set(
+pub(crate) async fn set(
     State(state): State<PeopleState>,
     caller: Caller<Publish>,
     Names((product, channel)): Names<(String, String)>,

@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::store::devices::{Edit, Filter, Switch};
 
 #[derive(Deserialize)]
-pub(super) struct Which {
+pub(crate) struct Which {
     product: Option<String>,
     tag: Option<String>,
     running: Option<String>,
@@ -29,7 +29,7 @@ pub(super) struct Which {
     limit: Option<i64>,
 }
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Asked(which): Asked<Which>,
@@ -43,6 +43,7 @@ pub(super) async fn list(
     let piece = Piece { cursor: which.cursor, limit: which.limit };
     let page = piece.page(|id| id.parse().ok().map(DeviceKey))?;
     let store = &state.app.registry.store;
+    store.catch_up().await?;
     let list = store.call(async move |store| store.devices(filter, page).await).await?;
     Ok(paged(list, |key| key.0.to_string(), show::device))
 }
@@ -53,7 +54,7 @@ fn running(text: &str) -> Answer<SketchDigest> {
     digest.map_err(|_| Problem::unfit("running is an MD5 or a SHA-256, as devices report it"))
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Names(name): Names<String>,
@@ -63,6 +64,7 @@ pub(super) async fn show(
         Ok((store.device(key).await?, store.attempts(key).await?))
     };
     let registry = &state.app.registry;
+    registry.store.catch_up().await?;
     let (device, attempts) = registry.store.call(work).await?;
     let stock = registry.fresh_stock().await?;
     let published = &stock.published;
@@ -83,7 +85,7 @@ pub(super) async fn show(
     }))
 }
 
-pub(super) async fn retry(
+pub(crate) async fn retry(
     State(state): State<PeopleState>,
     caller: Caller<Devices>,
     Names(name): Names<String>,
@@ -95,7 +97,7 @@ pub(super) async fn retry(
     Ok(Json(show::device(state.app.registry.store.call(work).await?)))
 }
 
-pub(super) async fn remove(
+pub(crate) async fn remove(
     State(state): State<PeopleState>,
     caller: Caller<Devices>,
     Names(name): Names<String>,
@@ -108,7 +110,7 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn change(
+pub(crate) async fn change(
     State(state): State<PeopleState>,
     caller: Caller<Devices>,
     Names(name): Names<String>,

@@ -16,14 +16,14 @@ use crate::store::Store;
 use crate::store::events::EventsOf;
 
 #[derive(Deserialize)]
-pub(super) struct Which {
+pub(crate) struct Which {
     device: Option<String>,
     product: Option<String>,
     cursor: Option<String>,
     limit: Option<i64>,
 }
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Asked(which): Asked<Which>,
@@ -46,7 +46,7 @@ pub(super) async fn list(
     Ok(paged(list, |key| key.0.to_string(), show::event))
 }
 
-pub(super) async fn health(
+pub(crate) async fn health(
     State(state): State<PeopleState>,
     _: Caller<Read>,
 ) -> Answer<Json<wire::Health>> {

@@ -10,17 +10,17 @@ use super::problem::{Answer, Problem};
 use super::request::{Asked, Json, Names};
 use super::wire;
 use crate::check_in::Mode;
-use crate::decide::managed::{self, Call, Decision, FleetPolicy, Mark, Occasion, Room, Rows};
-use crate::fleet::{Evidence, Shown, Strength, UnknownDevices};
+use crate::decide::managed::{self, Call, Decision, Mark, Occasion, Room, Rows};
+use crate::fleet::{Evidence, Shown, Strength};
 use crate::people::PeopleState;
 use crate::store::Store;
 
 #[derive(Deserialize)]
-pub(super) struct Of {
+pub(crate) struct Of {
     part: Option<String>,
 }
 
-pub(super) async fn explain(
+pub(crate) async fn explain(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Names(name): Names<String>,
@@ -36,6 +36,7 @@ pub(super) async fn explain(
         Ok((store.device(key).await?, store.attempts(key).await?))
     };
     let registry = &state.app.registry;
+    registry.store.catch_up().await?;
     let (device, attempts) = registry.store.call(work).await?;
     let stock = registry.fresh_stock().await?;
     let check_in = device.as_check_in(mode);
@@ -48,13 +49,11 @@ pub(super) async fn explain(
         address: device.reported.address,
         occasion: Occasion::Question,
     };
-    // It is registered, so what becomes of unknown devices does not matter.
-    let policy = FleetPolicy { unknown_devices: UnknownDevices::Open, default_product: None };
     let rows = Rows {
         published: &stock.published,
         device: Some(&device),
         attempts: &attempts,
-        policy: &policy,
+        policy: &state.app.fleet_policy,
         room: Room::Free,
     };
     let (outcome, said) = managed::explain(&call, &rows, state.app.now());

@@ -23,11 +23,11 @@ use crate::store::images::NewImage;
 const LONGEST: u64 = 64 << 20;
 
 #[derive(Deserialize)]
-pub(super) struct Upload {
+pub(crate) struct Upload {
     name: Option<String>,
 }
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Asked(piece): Asked<Piece>,
@@ -37,7 +37,7 @@ pub(super) async fn list(
     Ok(paged(list, |digest| digest.to_string(), |known| show::image(known.stored)))
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Names(digest): Names<String>,
@@ -47,7 +47,7 @@ pub(super) async fn show(
     Ok(Json(show::image(found.stored)))
 }
 
-pub(super) async fn upload(
+pub(crate) async fn upload(
     State(state): State<PeopleState>,
     caller: Caller<Publish>,
     Asked(Upload { name }): Asked<Upload>,

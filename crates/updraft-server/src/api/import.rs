@@ -17,7 +17,7 @@ use crate::store::import::Imported;
 /// Most devices at once.
 const MOST: usize = 10_000;
 
-pub(super) async fn import(
+pub(crate) async fn import(
     State(state): State<PeopleState>,
     caller: Caller<Devices>,
     Json(list): Json<wire::Import>,

@@ -12,36 +12,36 @@ use crate::store::StoreError;
 
 /// Why a request was not done.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
 }
 
 /// What a handler gives.
-pub(super) type Answer<T> = Result<T, Problem>;
+pub(crate) type Answer<T> = Result<T, Problem>;
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, detail: impl Display) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Display) -> Self {
         Self { status, detail: detail.to_string() }
     }
 
     /// The request makes no sense.
-    pub(super) fn bad(detail: impl Display) -> Self {
+    pub(crate) fn bad(detail: impl Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
     /// It is understood, and cannot be done.
-    pub(super) fn unfit(detail: impl Display) -> Self {
+    pub(crate) fn unfit(detail: impl Display) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
     /// The same, saying where.
-    pub(super) fn within(self, place: impl Display) -> Self {
+    pub(crate) fn within(self, place: impl Display) -> Self {
         Self { detail: format!("{place}: {}", self.detail), ..self }
     }
 
     /// It is this server's fault.
-    pub(super) fn failed(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn failed(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "a request of the API failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log says why")
     }
@@ -86,10 +86,10 @@ impl IntoResponse for Problem {
     }
 }
 
-pub(super) async fn no_such_url() -> Problem {
+pub(crate) async fn no_such_url() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "the API has no such URL")
 }
 
-pub(super) async fn no_such_method() -> Problem {
+pub(crate) async fn no_such_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this URL does not know this method")
 }

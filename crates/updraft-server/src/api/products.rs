@@ -16,7 +16,7 @@ use crate::people::PeopleState;
 use crate::secret::Secret;
 use crate::store::products::SetProduct;
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Asked(piece): Asked<Piece>,
@@ -26,7 +26,7 @@ pub(super) async fn list(
     Ok(paged(list, |name| name.to_string(), show::product))
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Names(name): Names<String>,
@@ -36,7 +36,7 @@ pub(super) async fn show(
     Ok(Json(show::product(found)))
 }
 
-pub(super) async fn create(
+pub(crate) async fn create(
     State(state): State<PeopleState>,
     caller: Caller<Publish>,
     Json(new): Json<wire::NewProduct>,
@@ -51,7 +51,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(show::product(store.call(work).await?))))
 }
 
-pub(super) async fn change(
+pub(crate) async fn change(
     State(state): State<PeopleState>,
     caller: Caller<Publish>,
     Names(name): Names<String>,
@@ -73,7 +73,7 @@ pub(super) async fn change(
     Ok(Json(show::product(done)))
 }
 
-pub(super) async fn remove(
+pub(crate) async fn remove(
     State(state): State<PeopleState>,
     caller: Caller<Publish>,
     Names(name): Names<String>,

@@ -17,7 +17,7 @@ use crate::people::PeopleState;
 use crate::store::releases::{NewRelease, NewReleaseImage};
 use crate::store::{self, Store, StoreError, What};
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Names(product): Names<String>,
@@ -30,7 +30,7 @@ pub(super) async fn list(
     Ok(paged(list, |key| key.0.to_string(), show::release))
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     State(state): State<PeopleState>,
     _: Caller<Read>,
     Names(id): Names<String>,
@@ -40,7 +40,7 @@ pub(super) async fn show(
     Ok(Json(state.app.registry.store.call(work).await?))
 }
 
-pub(super) async fn yank(
+pub(crate) async fn yank(
     State(state): State<PeopleState>,
     caller: Caller<Publish>,
     Names(id): Names<String>,
@@ -54,7 +54,7 @@ pub(super) async fn yank(
     Ok(Json(state.app.registry.store.call(work).await?))
 }
 
-pub(super) async fn publish(
+pub(crate) async fn publish(
     State(state): State<PeopleState>,
     caller: Caller<Publish>,
     Json(new): Json<wire::NewRelease>,

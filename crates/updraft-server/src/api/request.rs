@@ -25,7 +25,7 @@ const MOST: i64 = 1000;
 
 /// JSON coming in or going out.
 #[derive(Debug)]
-pub(super) struct Json<T>(pub(super) T);
+pub(crate) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<PeopleState> for Json<T> {
     type Rejection = Problem;
@@ -54,7 +54,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 /// The names in a URL.
-pub(super) struct Names<T>(pub(super) T);
+pub(crate) struct Names<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<PeopleState> for Names<T> {
     type Rejection = Problem;
@@ -66,7 +66,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<PeopleState> for Names<T> {
 }
 
 /// What stands behind the question mark.
-pub(super) struct Asked<T>(pub(super) T);
+pub(crate) struct Asked<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<PeopleState> for Asked<T> {
     type Rejection = Problem;
@@ -80,14 +80,14 @@ impl<T: DeserializeOwned> FromRequestParts<PeopleState> for Asked<T> {
 /// Which piece of a list is asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Piece {
-    pub(super) cursor: Option<String>,
-    pub(super) limit: Option<i64>,
+pub(crate) struct Piece {
+    pub(crate) cursor: Option<String>,
+    pub(crate) limit: Option<i64>,
 }
 
 impl Piece {
     /// The same for the store.
-    pub(super) fn page<K>(&self, key: impl FnOnce(&str) -> Option<K>) -> Answer<Page<K>> {
+    pub(crate) fn page<K>(&self, key: impl FnOnce(&str) -> Option<K>) -> Answer<Page<K>> {
         let after = match &self.cursor {
             Some(cursor) => Some(key(cursor).ok_or_else(|| {
                 Problem::bad("the cursor is none: give the \"next\" of the piece before")
@@ -99,7 +99,7 @@ impl Piece {
 }
 
 /// A piece of a list as it is sent.
-pub(super) fn paged<T, K, W>(
+pub(crate) fn paged<T, K, W>(
     list: Paged<T, K>,
     cursor: impl FnOnce(K) -> String,
     item: impl FnMut(T) -> W,
@@ -109,6 +109,6 @@ pub(super) fn paged<T, K, W>(
 }
 
 /// Reads a name by the fleet's own rules; `what` tells where it stands.
-pub(super) fn read<T: FromStr<Err: Display>>(what: &str, text: &str) -> Answer<T> {
+pub(crate) fn read<T: FromStr<Err: Display>>(what: &str, text: &str) -> Answer<T> {
     text.parse().map_err(|error| Problem::unfit(format_args!("{what} {text:?}: {error}")))
 }

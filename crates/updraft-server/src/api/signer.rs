@@ -13,7 +13,7 @@ use crate::fleet;
 use crate::fleet::KeyId;
 
 /// The first of these keys that the signature of the file at `path` holds under.
-pub(super) async fn find(
+pub(crate) async fn find(
     path: PathBuf,
     facts: &Facts,
     keys: Vec<fleet::PublicKey>,

@@ -75,7 +75,7 @@ fn scopes(name: &str, scopes: &[String]) -> Result<BTreeSet<Scope>, String> {
     Ok(scopes)
 }
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(state): State<PeopleState>,
     _: Caller<Admin>,
 ) -> Answer<Json<wire::Tokens>> {
@@ -83,7 +83,7 @@ pub(super) async fn list(
     Ok(Json(wire::Tokens { items: tokens.into_iter().map(show::token).collect() }))
 }
 
-pub(super) async fn create(
+pub(crate) async fn create(
     State(state): State<PeopleState>,
     caller: Caller<Admin>,
     Json(new): Json<wire::NewToken>,
@@ -97,7 +97,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(wire::CreatedToken { token: show::token(made), secret })))
 }
 
-pub(super) async fn revoke(
+pub(crate) async fn revoke(
     State(state): State<PeopleState>,
     caller: Caller<Admin>,
     Names(id): Names<String>,

@@ -52,7 +52,7 @@ pub(super) fn respond(
 ) -> Option<Reply> {
     let caller = Caller { request, managed, check_in, now };
     if effort == Effort::Quick {
-        return caller.from_memory(app);
+        return caller.remembered(app);
     }
     Some(match app.registry.wait(caller.decide(app)) {
         Ok(reply) => reply,
@@ -98,7 +98,7 @@ impl<'a> Caller<'a> {
 
     /// The answer to a check-in that is equal to the last one, of a device that runs what it should and has
     /// no attempt under way: nothing is read, and nothing waited for.
-    fn from_memory(&self, app: &App) -> Option<Reply> {
+    fn remembered(&self, app: &App) -> Option<Reply> {
         if self.request.basic.is_some() || self.managed.path_token.is_some() {
             return None;
         }
@@ -161,10 +161,10 @@ impl<'a> Caller<'a> {
                 }
             }
         }
-        let mut written = self.writing(&rows, &outcome, &seen, happened);
+        let mut written = self.writing(&rows, &outcome, &seen, &happened);
         let mut reply = match &outcome.decision {
             Decision::Offer(offer) if self.takes_it() => match self.image(app, &stock, offer) {
-                Err(reply) => reply,
+                Err(reply) => *reply,
                 Ok((source, place)) => {
                     let before = attempts.iter().find(|a| Some(a.key) == outcome.before);
                     let attempt =
@@ -179,7 +179,7 @@ impl<'a> Caller<'a> {
                     let words = format!("offered the {} of {}", offer.part, offer.version);
                     let kind = EventKind::Offered;
                     written.happenings.push(Happening { at: now, subject, kind, words });
-                    self.sending(&stock, offer, &outcome, source, place)
+                    sending(&stock, offer, &outcome, source, place)
                 }
             },
             decision => self.answer(decision, &outcome),
@@ -237,7 +237,7 @@ impl<'a> Caller<'a> {
         rows: &Rows<'_>,
         outcome: &Outcome<'_>,
         seen: &Device,
-        happened: Vec<Happened>,
+        happened: &[Happened],
     ) -> Written {
         let mut written = Written::default();
         let subject =
@@ -298,10 +298,13 @@ impl<'a> Caller<'a> {
         app: &App,
         stock: &Stock,
         offer: &Offer,
-    ) -> std::result::Result<(Source, Option<DownloadPlace>), Reply> {
+    ) -> std::result::Result<(Source, Option<DownloadPlace>), Box<Reply>> {
         let gone = || {
             let answer = Answer::empty(Status::NotModified);
-            Reply::new(answer, "the file of the image is not there").with_weight(Weight::Warning)
+            Box::new(
+                Reply::new(answer, "the file of the image is not there")
+                    .with_weight(Weight::Warning),
+            )
         };
         let source = match app.images.get(&offer.image) {
             Some(image) => Source::Memory(image),
@@ -322,26 +325,9 @@ impl<'a> Caller<'a> {
             Ok(place) => Ok((source, Some(place))),
             Err(_) => {
                 let why = "too many downloads of this device at once";
-                Err(Reply::new(Answer::empty(Status::NotModified), why))
+                Err(Box::new(Reply::new(Answer::empty(Status::NotModified), why)))
             }
         }
-    }
-
-    fn sending(
-        &self,
-        stock: &Stock,
-        offer: &Offer,
-        outcome: &Outcome<'_>,
-        source: Source,
-        place: Option<DownloadPlace>,
-    ) -> Reply {
-        let stored = stock.published.image(&offer.image);
-        let name = stored.map_or("firmware.bin", |stored| stored.name.as_str());
-        let sent = arduino::Sent { name, size: offer.size, md5: offer.md5, sha256: offer.image };
-        let range = 0..offer.size;
-        let mut answer = arduino::image(&sent, Status::Ok, &range);
-        answer.body = Body::Image(Delivery { source, range, place });
-        Reply::new(answer, outcome.decision.words().into_owned())
     }
 
     fn answer(&self, decision: &Decision, outcome: &Outcome<'_>) -> Reply {
@@ -386,6 +372,23 @@ impl<'a> Caller<'a> {
             app.registry.forget(self.check_in.device);
         }
     }
+}
+
+/// The answer that sends an offer.
+fn sending(
+    stock: &Stock,
+    offer: &Offer,
+    outcome: &Outcome<'_>,
+    source: Source,
+    place: Option<DownloadPlace>,
+) -> Reply {
+    let stored = stock.published.image(&offer.image);
+    let name = stored.map_or("firmware.bin", |stored| stored.name.as_str());
+    let sent = arduino::Sent { name, size: offer.size, md5: offer.md5, sha256: offer.image };
+    let range = 0..offer.size;
+    let mut answer = arduino::image(&sent, Status::Ok, &range);
+    answer.body = Body::Image(Delivery { source, range, place });
+    Reply::new(answer, outcome.decision.words().into_owned())
 }
 
 /// Writes how the sending of an offer ended. Nobody waits for it.

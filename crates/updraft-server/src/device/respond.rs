@@ -102,17 +102,17 @@ fn respond_list(app: &App, query: &ListQuery, effort: Effort) -> Option<Reply> {
 }
 
 /// The check-in that a request is, else what its sender is told.
-fn check_in(request: &DeviceRequest) -> Result<&CheckIn, Reply> {
+fn check_in(request: &DeviceRequest) -> Result<&CheckIn, Box<Reply>> {
     match &request.client {
         Client::Device(check_in) => Ok(check_in),
-        Client::Other => Err(Reply::new(arduino::refuse_person(), "not an updater")),
+        Client::Other => Err(Box::new(Reply::new(arduino::refuse_person(), "not an updater"))),
         Client::Anonymous(_) => {
             let answer = Answer::empty(Status::Forbidden);
-            Err(Reply::new(answer, "the updater names neither a MAC nor a chip id"))
+            Err(Box::new(Reply::new(answer, "the updater names neither a MAC nor a chip id")))
         }
         Client::UnknownMode(_) => {
             let answer = Answer::empty(Status::NotFound);
-            Err(Reply::new(answer, "the updater asks for an unknown mode"))
+            Err(Box::new(Reply::new(answer, "the updater asks for an unknown mode")))
         }
     }
 }
@@ -127,7 +127,7 @@ fn respond_managed(
 ) -> Option<Reply> {
     let check_in = match check_in(request) {
         Ok(check_in) => check_in,
-        Err(reply) => return Some(reply),
+        Err(reply) => return Some(*reply),
     };
     if managed.path_token.is_none()
         && let Ok(path) = CatalogPath::from_target(&request.path)
@@ -153,7 +153,7 @@ fn respond_file(
 ) -> Option<Reply> {
     let check_in = match check_in(request) {
         Ok(check_in) => check_in,
-        Err(reply) => return Some(reply),
+        Err(reply) => return Some(*reply),
     };
     let found = match app.catalog.just_seen(&request.path, now) {
         Some(entry) => Ok(entry),

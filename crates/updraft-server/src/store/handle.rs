@@ -67,6 +67,12 @@ impl StoreHandle {
         }
     }
 
+    /// Writes what is left to be written now: for people, who look at what a device said last.
+    pub(crate) async fn catch_up(&self) -> Result<()> {
+        let behind = Arc::clone(&self.behind);
+        self.call(async move |store| flush(&store, &behind).await).await
+    }
+
     /// Forgets what is left to be written of a device: something later was written.
     pub(crate) fn forget(&self, device: DeviceKey) {
         let mut devices = self.behind.devices.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,8 +1,6 @@
 //! Managed paths from outside: an unmodified sketch is registered, updated and watched, and each reason for
 //! "no update" has its name.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use crate::api::{ask, call, token};
@@ -36,7 +34,8 @@ fn fleet_of(setup: Setup) -> Fleet {
 }
 
 impl Fleet {
-    fn does(&self, line: &str, body: Value) -> Value {
+    fn does(&self, line: &str, body: impl Into<Option<Value>>) -> Value {
+        let body = body.into().unwrap_or_default();
         let (status, answer) = call(&self.server, &self.token, line, &body);
         assert!((200..300).contains(&status), "{line}: {status} {answer}");
         answer
@@ -44,16 +43,16 @@ impl Fleet {
 
     /// Waits for the device's one attempt to be in this state.
     fn attempt_is(&self, state: &str) {
-        let started = Instant::now();
-        loop {
+        // Written just after the answer was sent; each look waits for the database.
+        for _ in 0..1_000 {
             let device = self.does(&format!("GET {DEVICE}"), Value::Null);
             let attempts = device["attempts"].as_array().unwrap();
             if attempts.len() == 1 && attempts[0]["state"] == state {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "not {state}: {attempts:?}");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(PATIENCE / 1_000);
         }
+        panic!("the attempt never was {state}");
     }
 
     fn reason(&self, name: &str, part: &str) {
@@ -66,8 +65,10 @@ impl Fleet {
 fn with(name: &str, value: &str) -> String {
     let start = format!("x-ESP8266-{name}:");
     let others = ESP8266.lines().filter(|line| !line.starts_with(&start));
-    let fields: String = others.map(|line| format!("{line}\r\n")).collect();
-    format!("{fields}{start} {value}\r\n")
+    let mut lines: Vec<&str> = others.collect();
+    let own = format!("{start} {value}");
+    lines.push(&own);
+    lines.join("\r\n") + "\r\n"
 }
 
 #[test]
