@@ -6,7 +6,7 @@ use embedded_storage::nor_flash::NorFlash;
 use crate::pull::{self, Incoming, Sink};
 use crate::updater::{Cause, Platform, Request, Size, Staged, Update, UpdateError, Updater};
 
-/// Installs one image that a [`pull`](crate::pull) brings.
+/// Installs one image that a [`pull`] brings.
 ///
 /// ```
 /// # use embedded_storage::nor_flash::NorFlash;

@@ -24,8 +24,12 @@ const PIECE: u32 = 1000;
 /// Which server, and who asks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApiArgs {
-    /// The server's address [default: `UPDRAFT_SERVER`, else <http://127.0.0.1:8000>].
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "The server's address [default: UPDRAFT_SERVER, else http://127.0.0.1:8000]"
+    )]
     server: Option<String>,
     /// File that holds the token [default: the token itself in `UPDRAFT_TOKEN`].
     #[arg(long, global = true, value_name = "FILE")]
