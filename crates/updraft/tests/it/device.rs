@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
 use updraft_core::Chip;
 
+use crate::api;
 use crate::harness::{Server, setup, updraft};
 use crate::images::{app, gzip, in_flash, md5, sketch};
 
@@ -133,4 +135,41 @@ fn wrong_usage_says_what_to_do() {
         "it must be of a device with this --chip and --flash",
     );
     check_with(&["--user", "me"], "UPDRAFT_DEVICE_PASSWORD");
+}
+
+#[test]
+fn a_device_that_leaves_the_choice_to_the_server_is_seen_to_run_it() {
+    let setup = setup();
+    let flash = setup.beside().join("flash.bin");
+    let server = setup.start();
+    let data = server.catalog().parent().unwrap().join("data");
+    let token = api::token(&data, "boss", "admin");
+    let does = |line: &str, body: &[u8]| -> Value {
+        let answer = api::ask(&server, &token, line, body);
+        assert!((200..300).contains(&answer.status), "{line}: {}", answer.status);
+        serde_json::from_slice(&answer.body).unwrap()
+    };
+    let new = sketch(11);
+    let image = does("POST /api/v1/images?name=door.bin", &new);
+    let release = json!({ "product": "door", "version": "2.0.0", "images": [image["sha256"]] });
+    does("POST /api/v1/releases", release.to_string().as_bytes());
+    does("PUT /api/v1/products/door/channels/stable", br#"{ "version": "2.0.0" }"#);
+
+    let kind = ("esp8266", "4m2m");
+    let runs = format!("{} bytes, MD5 {}", new.len(), md5(&in_flash(&new, 2)));
+    let file = flash.to_str().unwrap();
+    let url = format!("http://{}", server.address());
+    let of = ["--chip", kind.0, "--flash", kind.1, "--flash-file", file, "--server", &url];
+    let asks = ["--path", "/update/door", "--version", "1.0.0", "--once"];
+    let said = device(&[&of[..], &asks].concat());
+    said.check(0, &["offered", "eboot: copied", &runs, "check", "nothing newer (304)"]);
+    ask(&server, kind, "/update", &flash).check(0, &[&runs, "check", "nothing newer (304)"]);
+
+    let devices = does("GET /api/v1/devices", b"");
+    let seen = &devices["items"][0];
+    assert_eq!(seen["reported"]["running"], md5(&in_flash(&new, 2)), "{seen}");
+    let id = &seen["id"];
+    let detail = does(&format!("GET /api/v1/devices/{id}"), b"");
+    let attempts = detail["attempts"].as_array().unwrap();
+    assert_eq!((attempts.len(), &attempts[0]["state"]), (1, &json!("running")), "{detail}");
 }
