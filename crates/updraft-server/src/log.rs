@@ -13,6 +13,7 @@ use crate::deliver::Outcome;
 use crate::device::request::DeviceRequest;
 use crate::device::respond::{Reply, Weight};
 use crate::http::BadHead;
+use crate::router::path_token;
 
 /// Starts logging to standard error. Once in a process; later calls change nothing.
 pub fn start(config: LogConfig) {
@@ -61,7 +62,9 @@ pub(crate) fn request(
     let peer = device.is_none().then(|| display(request.peer));
     let status = reply.answer.status.code();
     let why = failed.unwrap_or(&reply.why);
-    let asked = shortened(&request.path);
+    // A path's secret is no one's business.
+    let path = &*request.path;
+    let asked = shortened(path_token(path).map_or(path, |(_, rest)| rest));
     let milliseconds = u64::try_from(took().as_millis()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:expr) => {
@@ -131,6 +134,6 @@ pub(crate) fn head<'b>(
         })
         .collect();
     let path = target.split('?').next().unwrap_or_default();
-    let path = crate::router::path_token(path).map_or(path, |(_, rest)| rest);
+    let path = path_token(path).map_or(path, |(_, rest)| rest);
     tracing::debug!(%peer, head = fields.join("; "), "request head of {}", path.escape_debug());
 }

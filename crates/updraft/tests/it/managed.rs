@@ -176,3 +176,18 @@ fn one_address_registers_only_so_many_devices() {
         .collect();
     assert_eq!(statuses, [200, 200, 304]);
 }
+
+#[test]
+fn a_product_that_asks_for_a_secret_gives_nothing_without_it_and_nobody_logs_it() {
+    let fleet = fleet();
+    let auth = json!({ "auth": { "type": "path-token", "token": "open-sesame" } });
+    fleet.does("PATCH /api/v1/products/door", auth);
+    let old = with("version", "1.0.0");
+    assert_eq!(fleet.server.get("/update/door", &old).status, 401);
+    assert_eq!(fleet.server.get("/t/open-barley/update/door", &old).status, 401);
+    assert_eq!(fleet.server.get("/t/open-sesame/update/door", &old).body, sketch(1));
+    assert_eq!(fleet.server.get("/t/open-sesame/door.bin", &old).status, 404);
+    fleet.attempt_is("delivered");
+    let log = format!("{:?}", fleet.server.log());
+    assert!(!log.contains("open-sesame") && !log.contains("open-barley"), "{log}");
+}
