@@ -70,8 +70,16 @@ impl Newcomers {
         Self { most, seen: Mutex::default() }
     }
 
-    /// Whether this address may register one more device now; if so, it counts.
+    /// Whether this address may register one more device now.
     pub(crate) fn may_register(&self, address: IpAddr, now: Timestamp) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_late = seen.get(&network(address.to_canonical()));
+        of_late.is_none_or(|&(start, count)| since(start, now) >= Self::WITHIN || count < self.most)
+            && self.most > 0
+    }
+
+    /// It has registered one.
+    pub(crate) fn registered(&self, address: IpAddr, now: Timestamp) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= Self::MANY {
             seen.retain(|_, (start, _)| since(*start, now) < Self::WITHIN);
@@ -80,9 +88,7 @@ impl Newcomers {
         if since(*start, now) >= Self::WITHIN {
             (*start, *count) = (now, 0);
         }
-        let may = *count < self.most;
-        *count += u32::from(may);
-        may
+        *count += 1;
     }
 }
 

@@ -78,7 +78,7 @@ const UPDATE: &str = "/update";
 
 /// Splits the secret off a path.
 pub(crate) fn path_token(path: &str) -> Option<(&str, &str)> {
-    let rest = path.strip_prefix(PATH_TOKEN)?;
+    let rest = path.strip_prefix(PATH_TOKEN).or_else(|| path.strip_prefix(&PATH_TOKEN[1..]))?;
     let end = rest.find('/')?;
     Some((&rest[..end], &rest[end..]))
 }

@@ -36,6 +36,8 @@ use crate::store::events::Happening;
 pub(crate) struct Offered {
     pub(crate) device: DeviceKey,
     pub(crate) attempt: AttemptKey,
+    /// Which offer of it: the same attempt may be offered again before the end of this one is known.
+    at: Timestamp,
 }
 
 /// How often a decision is made anew because what it was made on has changed.
@@ -140,6 +142,10 @@ impl<'a> Caller<'a> {
             Rows { published: &stock.published, device, attempts, policy: &app.fleet_policy, room };
         let call = self.call();
         let outcome = decide(&call, &rows, now);
+        if let Decision::Refuse(_) = outcome.decision {
+            // Who is turned away has proven nothing: what it says is not taken down.
+            return Ok(Some(self.answer(&outcome.decision, &outcome)));
+        }
         let mut seen = match (device, outcome.registration) {
             (Some(device), _) => device.clone(),
             (None, Registration::New(admission)) => {
@@ -153,7 +159,10 @@ impl<'a> Caller<'a> {
         let happened = seen.observe(&outcome.observation(&call, &rows, now));
         if device.is_none() {
             match self.register(app, &mut seen, &outcome).await? {
-                Registered::New(key) => seen.key = key,
+                Registered::New(key) => {
+                    app.newcomers.registered(self.address(), now);
+                    seen.key = key;
+                }
                 Registered::Known(_) => return Ok(None),
                 Registered::Full => {
                     let decision = Decision::Hold(Hold::RegistryFull);
@@ -200,7 +209,7 @@ impl<'a> Caller<'a> {
                 }
                 Recorded::Done(attempt) => {
                     registry.store.forget(key);
-                    let offered = attempt.map(|attempt| Offered { device: key, attempt });
+                    let offered = attempt.map(|attempt| Offered { device: key, attempt, at: now });
                     reply.offered = offered.filter(|_| matches!(reply.answer.body, Body::Image(_)));
                 }
             }
@@ -374,6 +383,11 @@ impl<'a> Caller<'a> {
     }
 }
 
+/// Whether two times are the same as they are kept: in milliseconds.
+fn is_same(a: Timestamp, b: Timestamp) -> bool {
+    a.as_millisecond() == b.as_millisecond()
+}
+
 /// The answer that sends an offer.
 fn sending(
     stock: &Stock,
@@ -410,7 +424,10 @@ async fn settle(app: &App, offered: Offered, outcome: crate::deliver::Outcome) -
         let revision = app.registry.store.call(async |store| store.refresh().await).await?;
         let attempts =
             app.registry.store.call(async move |store| store.attempts(key).await).await?;
-        let Some(row) = attempts.iter().find(|attempt| attempt.key == offered.attempt) else {
+        let Some(row) = attempts
+            .iter()
+            .find(|row| row.key == offered.attempt && is_same(row.offered_at, offered.at))
+        else {
             return Ok(());
         };
         let Some(settled) = crate::fleet::settle::end(row, ending, acknowledged, now) else {
