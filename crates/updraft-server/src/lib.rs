@@ -14,7 +14,7 @@ mod digest;
 #[expect(dead_code, reason = "the rest of the fleet comes to use it")]
 mod fleet;
 mod http;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server does not publish yet"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "nobody collects unused files yet"))]
 mod images;
 mod limits;
 pub mod log;
@@ -24,7 +24,7 @@ mod router;
 mod secret;
 mod server;
 mod stop;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server does not keep anything yet"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "catalog inventory and heartbeat come to use it"))]
 mod store;
 mod sys;
 

@@ -43,7 +43,13 @@ impl<R: RtcMemory> Boot for Eboot<R> {
     fn activate(&mut self, staged: Staged<EbootCommand>) -> Result<(), BootError> {
         let Some(&command) = staged.next() else { return Ok(()) };
         self.memory.write(&command.to_bytes()).map_err(|_| BootError::Write)?;
-        if self.command()? == Some(command) { Ok(()) } else { Err(BootError::Write) }
+        let told = self.command();
+        if told == Ok(Some(command)) {
+            return Ok(());
+        }
+        // It may stand there all the same: a caller that begins again must not find eboot copying half of it.
+        let _ = self.cancel();
+        Err(told.err().unwrap_or(BootError::Write))
     }
 
     fn cancel(&mut self) -> Result<(), BootError> {

@@ -121,6 +121,22 @@ impl RtcMemory for NoRtc {
     }
 }
 
+/// Memory that keeps what it is told, and cannot be read.
+struct Unreadable<'a>(&'a mut Rtc);
+
+impl RtcMemory for Unreadable<'_> {
+    type Error = ();
+
+    fn read(&mut self) -> Result<[u8; EbootCommand::LENGTH], ()> {
+        Err(())
+    }
+
+    fn write(&mut self, bytes: &[u8; EbootCommand::LENGTH]) -> Result<(), ()> {
+        self.0.0 = *bytes;
+        Ok(())
+    }
+}
+
 #[test]
 fn a_sketch_is_staged_below_the_filesystem_and_eboot_is_told() {
     let new = sketch(50_000, 2);
@@ -134,10 +150,13 @@ fn a_sketch_is_staged_below_the_filesystem_and_eboot_is_told() {
     assert_eq!(staged.next(), Some(&command));
     assert_eq!((staged.target(), staged.length()), (OtaTarget::Sketch, length(&new)));
 
-    let mut rtc = Rtc([0; 128]);
+    let (mut rtc, mut failing) = (Rtc([0; 128]), Rtc([0; 128]));
     let mut eboot = Eboot::new(&mut rtc);
     assert_eq!(eboot.command(), Ok(None));
     assert_eq!(Eboot::new(NoRtc).activate(staged.clone()), Err(BootError::Write));
+    let unreadable = Eboot::new(Unreadable(&mut failing)).activate(staged.clone());
+    assert_eq!(unreadable, Err(BootError::Read));
+    assert_eq!(failing.0, [0; 128], "no command stands that nobody believes in");
     eboot.activate(staged).unwrap();
     assert_eq!(eboot.command(), Ok(Some(command)));
     assert_eq!((eboot.trial(), eboot.confirm()), (Ok(Trial::Over), Ok(())));

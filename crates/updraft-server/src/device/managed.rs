@@ -158,7 +158,7 @@ impl<'a> Caller<'a> {
         };
         let happened = seen.observe(&outcome.observation(&call, &rows, now));
         if device.is_none() {
-            match self.register(app, &mut seen, &outcome).await? {
+            match self.register(app, &seen, &outcome).await? {
                 Registered::New(key) => {
                     app.newcomers.registered(self.address(), now);
                     seen.key = key;
@@ -179,6 +179,9 @@ impl<'a> Caller<'a> {
                     let attempt =
                         Attempt::offer(AttemptKey(0), before, offer.opening(&call, seen.key), now);
                     written.offer = Some(attempt);
+                    if let Some(key) = outcome.supersedes {
+                        self.supersede(key, &rows, &mut written);
+                    }
                     let subject = Subject {
                         device: Some(seen.key),
                         product: outcome.product.map(|(name, _)| name.clone()),
@@ -221,7 +224,7 @@ impl<'a> Caller<'a> {
     async fn register(
         &self,
         app: &App,
-        seen: &mut Device,
+        seen: &Device,
         outcome: &Outcome<'_>,
     ) -> Result<Registered> {
         let subject = Subject { product: seen.product.clone(), ..Subject::default() };
@@ -265,23 +268,6 @@ impl<'a> Caller<'a> {
             written.happenings.extend(settled.happened.as_ref().map(note));
         }
         written.happenings.extend(happened.iter().map(note));
-        if let Some(key) = outcome.supersedes.filter(|_| self.takes_it()) {
-            let over = |attempt: &mut Attempt| {
-                attempt.state = State::Superseded;
-                attempt.state_since = self.now;
-            };
-            match written.changed.iter_mut().find(|changed| changed.now.key == key) {
-                Some(changed) => over(&mut changed.now),
-                None => {
-                    let row = rows.attempts.iter().find(|row| row.key == key);
-                    written.changed.extend(row.map(|row| {
-                        let mut now = row.clone();
-                        over(&mut now);
-                        Changed { was: row.state, now }
-                    }));
-                }
-            }
-        }
         if let Some((name, by)) = outcome.product
             && seen.product.as_ref() != Some(name)
         {
@@ -294,6 +280,20 @@ impl<'a> Caller<'a> {
             written.happenings.push(note(&Happened { kind, words }));
         }
         written
+    }
+
+    /// Ends the open attempt that an offer takes the place of.
+    fn supersede(&self, key: AttemptKey, rows: &Rows<'_>, written: &mut Written) {
+        let over = |attempt: &Attempt| Attempt {
+            state: State::Superseded,
+            state_since: self.now,
+            ..attempt.clone()
+        };
+        if let Some(changed) = written.changed.iter_mut().find(|changed| changed.now.key == key) {
+            changed.now = over(&changed.now);
+        } else if let Some(row) = rows.attempts.iter().find(|row| row.key == key) {
+            written.changed.push(Changed { was: row.state, now: over(row) });
+        }
     }
 
     /// Whether it would take an image now: it asks for one, and for its bytes.

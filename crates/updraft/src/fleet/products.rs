@@ -147,7 +147,9 @@ pub(super) fn run(args: &ProductsArgs, screen: &mut Screen<'_>) -> Result<(), Fa
         }
         ProductsCommand::Remove { product, yes } => {
             if !yes {
-                screen::agree(&format!("{product} goes, with its releases and channels."))?;
+                screen::agree(&format!(
+                    "{product} goes, with its channels; it must have no releases and no devices."
+                ))?;
             }
             client.delete(&Path::of(&["products", product]))?;
             screen.show(&json!({ "removed": product }), |_, screen| {
